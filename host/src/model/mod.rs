@@ -1,0 +1,27 @@
+//! The words of the product as types: what a snapshot, a section, a finding and a heartbeat are.
+//!
+//! Owns: the meaning of every field that is written to disk, and its JSON form. Knows nobody: no other
+//! module of this crate is used here, no file is read and no clock asked.
+
+mod finding;
+mod heartbeat;
+mod health;
+mod ids;
+mod metric;
+mod section;
+mod snapshot;
+mod time;
+mod value;
+
+pub use finding::{Finding, FindingState, Severity, SnapshotFinding};
+pub use health::{CallOutcome, CollectorHealth};
+pub use heartbeat::{DaemonBeat, Event, EventKind, EventSeverity, Heartbeat, HeartbeatRange, Overall, OverallStatus};
+pub use ids::{Digest, ParseIdError, SnapshotId, StoreId};
+pub use metric::{Bucket, Histogram, Metric, MetricFamily, MetricPoint, Reading};
+pub use section::{Completeness, Section};
+pub use snapshot::{
+    AuditHead, Body, CaptureTimes, ChainLink, FORMAT_VERSION, HostInfo, Previous, Redactions, SectionCompleteness,
+    SectionEntry, StoreRef, Trigger,
+};
+pub use time::{Moment, Wall};
+pub use value::{Attributes, Value};
