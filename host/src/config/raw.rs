@@ -1,0 +1,426 @@
+//! The configuration as it is written: one struct for each table, every field required, because
+//! `config/default.toml` gives each a value. The documentation of a field here is its description in
+//! the JSON schema. What is optional has no default and says so. Nothing of this leaves `config/`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::scalar::{Cadence, ChronyAddress, Size, Span};
+
+/// The configuration of ghostd.
+///
+/// A file may hold any part of this: what it leaves out stays as in `default.toml`. Tables merge key by
+/// key, lists and single values replace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) snapshot: Snapshot,
+    pub(super) heartbeat: Heartbeat,
+    pub(super) store: Store,
+    pub(super) security: Security,
+    pub(super) log: Log,
+    pub(super) clock: Clock,
+    pub(super) host: Host,
+    pub(super) control: Control,
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) daemon_defaults: DaemonDefaults,
+    /// The daemons that are watched. A list here replaces the default one.
+    pub(super) daemon: Vec<Daemon>,
+    pub(super) collectors: Collectors,
+    pub(super) collector_defaults: CollectorDefaults,
+    /// The collectors, by name (`[collector.nginx]`). Names are 1 to 64 of `a-z`, `0-9` and `-`,
+    /// beginning with a letter.
+    pub(super) collector: BTreeMap<String, Collector>,
+}
+
+/// Sealed records of the whole machine, one file each.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Snapshot {
+    /// The time from one snapshot to the next. 200 ms to 31 days.
+    #[schemars(extend("x-ghostd-min" = "200ms", "x-ghostd-max" = "31d"))]
+    pub(super) every: Span,
+    /// Whether one is taken at start, where the last is older than `every`.
+    pub(super) at_start: bool,
+    /// How long a snapshot waits for collectors that are still running before it goes without them; never longer
+    /// than `every`. 100 ms to 10 minutes.
+    #[schemars(extend("x-ghostd-min" = "100ms", "x-ghostd-max" = "10m"))]
+    pub(super) deadline: Span,
+}
+
+/// Small records between the snapshots, rows in a history.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Heartbeat {
+    /// The time from one heartbeat to the next. 50 ms to 1 day.
+    #[schemars(extend("x-ghostd-min" = "50ms", "x-ghostd-max" = "1d"))]
+    pub(super) every: Span,
+    /// The sections that a heartbeat is made of.
+    #[schemars(length(min = 1, max = 16))]
+    pub(super) sections: Vec<String>,
+    /// How long each single heartbeat is kept. 1 minute to 3,650 days.
+    #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "3650d"))]
+    pub(super) keep_raw: Span,
+}
+
+/// What is kept. Caps (`max_*`) remove snapshots; protection (`keep_*`, `max_important`) exempts from
+/// `max_count` and `max_age`; `max_size` goes before all protection but marks by hand and the newest snapshot.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    /// At most this many snapshots, protected ones not counted. 1 to 10,000,000.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub(super) max_count: u32,
+    /// Snapshots older than this are removed, protected ones excepted. 1 minute to 36,500 days.
+    #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "36500d"))]
+    pub(super) max_age: Span,
+    /// All snapshots together, oldest removed first. 1 MiB to 1,024 TiB.
+    #[schemars(extend("x-ghostd-min" = "1MiB", "x-ghostd-max" = "1024TiB"))]
+    pub(super) max_size: Size,
+    /// The newest snapshots, as many as this, are protected. 1 to 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) keep_last: u32,
+    /// The newest snapshot of each of the last so many hours is protected. 0 for none.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) keep_hourly: u32,
+    /// Likewise of days.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) keep_daily: u32,
+    /// Likewise of weeks.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) keep_weekly: u32,
+    /// Likewise of months.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) keep_monthly: u32,
+    /// The newest snapshots that were important when they were taken, as many as this, are protected.
+    #[schemars(range(max = 1_000_000))]
+    pub(super) max_important: u32,
+    /// How often caps and protection are applied. 1 second to 7 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
+    pub(super) cleanup_every: Span,
+    /// At most so many removals each time: a wrong setting costs no history at one blow. 1 to 1,000,000.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(super) max_deletes_per_pass: u32,
+    /// How often every stored file is read again and checked. 1 minute to 365 days.
+    #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "365d"))]
+    pub(super) verify_every: Span,
+    /// Whether a snapshot is checked each time it is read.
+    pub(super) verify_on_read: bool,
+}
+
+/// What protects the records.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Security {
+    pub(super) sanitize: Sanitize,
+}
+
+/// Removing secrets before anything is written. It cannot be switched off; this adds to the built-in rules.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sanitize {
+    /// Names whose values are secrets wherever they occur (as JSON keys, flags, variables, headers), beside
+    /// the built-in ones. Case, dashes and underscores make no difference.
+    #[schemars(length(max = 1024))]
+    pub(super) keys: Vec<String>,
+    /// Token formats beside the built-in ones.
+    #[schemars(length(max = 256))]
+    pub(super) rules: Vec<SanitizeRule>,
+    /// What is no secret although a rule says so.
+    #[schemars(length(max = 256))]
+    pub(super) except: Vec<SanitizeException>,
+}
+
+/// A token format.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-ghostd-required" = ["name", "pattern"]))]
+pub(super) struct SanitizeRule {
+    /// Stands in what is written: `[REDACTED:name]`. 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter.
+    pub(super) name: String,
+    /// A regular expression (the syntax of Rust's `regex`). Write `(?-u:\b)` for a word boundary: it is much faster.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) pattern: String,
+    /// The pattern is tried only where one of these occurs (without regard to case). Empty or absent:
+    /// everywhere, which costs time.
+    #[schemars(length(max = 64))]
+    pub(super) keywords: Option<Vec<String>>,
+    /// The number of the group that is the secret; absent or 0: the whole match.
+    #[schemars(range(max = 64))]
+    pub(super) secret_group: Option<u32>,
+}
+
+/// What is no secret.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-ghostd-required" = ["name", "pattern"]))]
+pub(super) struct SanitizeException {
+    /// For the report. 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter.
+    pub(super) name: String,
+    /// A regular expression. What it matches as a whole stays as it is.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) pattern: String,
+}
+
+/// ghostd's own log.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    /// The least serious lines that are written.
+    pub(super) level: LogLevel,
+    /// The form of a line.
+    pub(super) format: LogFormat,
+    /// A file to write to instead of standard error. Relative to the configuration file. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) file: Option<String>,
+}
+
+/// How serious a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may fail next.
+    Warn,
+    /// What happened.
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// The form of ghostd's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What the clock is compared with.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Clock {
+    /// SNTP servers, `host` or `host:port`. Empty: none is asked.
+    #[schemars(length(max = 16))]
+    pub(super) servers: Vec<String>,
+    /// How often each is asked. At least 64 seconds where a server is not on this machine; at most 1 day.
+    #[schemars(extend("x-ghostd-min" = "200ms", "x-ghostd-max" = "1d"))]
+    pub(super) sntp_every: Span,
+    /// The command port of a chronyd on this machine, or `off`.
+    pub(super) chrony: ChronyAddress,
+}
+
+/// The machine that is recorded.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    /// Where its /proc is; in a container, where the real machine's is mounted.
+    #[schemars(length(min = 1))]
+    pub(super) proc: String,
+    /// Where its /sys is.
+    #[schemars(length(min = 1))]
+    pub(super) sys: String,
+    /// Where its root directory is.
+    #[schemars(length(min = 1))]
+    pub(super) root: String,
+    /// Commands that are run once at start, each with its whole argument list; the first line of what they answer
+    /// stands in every snapshot (`node = ["node", "--version"]`). At most 32.
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 64}))]
+    pub(super) versions: BTreeMap<String, Vec<String>>,
+}
+
+/// The socket by which the other commands talk to a running daemon.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Control {
+    /// The socket's path. Optional: by default in the runtime directory.
+    #[schemars(length(min = 1))]
+    pub(super) socket: Option<String>,
+}
+
+/// What a `[[daemon]]` has where it says nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DaemonDefaults {
+    /// How long a daemon that came back with another process is shown as restarted. 1 second to 7 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) restarted_for: Span,
+}
+
+/// A daemon that is watched.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-ghostd-required" = ["name"]))]
+pub(super) struct Daemon {
+    /// What it is called in the records. 1 to 64 of letters, digits and `_ . @ : -`. Each name once.
+    pub(super) name: String,
+    /// How its process is found. Optional: by default, the base name of the executable or of the script that an
+    /// interpreter runs is exactly `name`.
+    pub(super) r#match: Option<Match>,
+    /// How long it is shown as restarted after it came back with another process. 1 second to 7 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
+    pub(super) restarted_for: Span,
+}
+
+/// How a daemon's process is found. Where several are given, meeting one of them is enough.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Match {
+    /// The name that the kernel has for it (`comm`): on Linux at most 15 bytes, longer ones are compared by those.
+    #[schemars(length(min = 1))]
+    pub(super) name: Option<String>,
+    /// The executable: its base name, or its whole path where this holds a `/`.
+    #[schemars(length(min = 1))]
+    pub(super) executable: Option<String>,
+    /// The script that an interpreter runs: its base name, or its whole path where this holds a `/`.
+    #[schemars(length(min = 1))]
+    pub(super) script: Option<String>,
+    /// A regular expression that is found in the command line, arguments separated by spaces, as `pgrep -f` does.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) cmdline: Option<String>,
+    /// A file that holds its process id. An absolute path.
+    #[schemars(length(min = 1))]
+    pub(super) pid_file: Option<String>,
+    /// The systemd unit in whose control group it runs; `nginx` means `nginx.service`.
+    #[schemars(length(min = 1))]
+    pub(super) unit: Option<String>,
+}
+
+/// Where dropped-in collectors are found.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Collectors {
+    /// Whether components in `dir` are run at all.
+    pub(super) enabled: bool,
+    /// A directory of `NAME.wasm`, relative to the configuration file. Each runs with `log`, `state` and `redact`, and
+    /// nothing else until `[collector.NAME]` grants it more.
+    #[schemars(length(min = 1))]
+    pub(super) dir: String,
+}
+
+/// What every collector has where its own table says nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CollectorDefaults {
+    /// Whether it runs.
+    pub(super) enabled: bool,
+    /// How often it runs: a duration, or with each `snapshot` or `heartbeat`.
+    #[schemars(extend("x-ghostd-min" = "50ms", "x-ghostd-max" = "31d"))]
+    pub(super) every: Cadence,
+    /// Whether it is refused for a WASI import that is not granted. Otherwise such an import is there and fails when it
+    /// is called: some languages' tools import more than they use.
+    pub(super) strict: bool,
+    /// For how many of its intervals the last good section is carried forward after failures. 0 to 1,000.
+    #[schemars(range(max = 1000))]
+    pub(super) carry_intervals: u32,
+    pub(super) limits: Limits,
+}
+
+/// What one collector may use. A limit that was hit is named in the snapshot, with its value and what was used.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// The time that a call may take. 10 ms to 10 minutes.
+    #[schemars(extend("x-ghostd-min" = "10ms", "x-ghostd-max" = "10m"))]
+    pub(super) wall: Span,
+    /// All its memories together. 1 MiB to 4 GiB.
+    #[schemars(extend("x-ghostd-min" = "1MiB", "x-ghostd-max" = "4GiB"))]
+    pub(super) memory: Size,
+    /// What one call may return, and hand to the host in one piece. 1 KiB to 64 MiB.
+    #[schemars(extend("x-ghostd-min" = "1KiB", "x-ghostd-max" = "64MiB"))]
+    pub(super) result: Size,
+    /// What it may remember from call to call, keys included. 0 to 16 MiB.
+    #[schemars(extend("x-ghostd-min" = "0B", "x-ghostd-max" = "16MiB"))]
+    pub(super) state: Size,
+    /// Log lines in one call; more are dropped and counted. 0 to 10,000.
+    #[schemars(range(max = 10_000))]
+    pub(super) log_lines: u32,
+    /// The length of one log line; what is longer is cut. 64 B to 64 KiB.
+    #[schemars(extend("x-ghostd-min" = "64B", "x-ghostd-max" = "64KiB"))]
+    pub(super) log_line: Size,
+    /// Calls of host functions in one call. 100 to 100,000,000.
+    #[schemars(range(min = 100, max = 100_000_000))]
+    pub(super) host_calls: u32,
+    /// Host objects (open files, streams) that it may hold at a time. 16 to 100,000.
+    #[schemars(range(min = 16, max = 100_000))]
+    pub(super) handles: u32,
+    /// Files that stay open for it between calls. 0 to 16,384.
+    #[schemars(range(max = 16_384))]
+    pub(super) kept_files: u32,
+}
+
+/// One collector.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Collector {
+    /// Whether it runs.
+    pub(super) enabled: bool,
+    /// `builtin:NAME`, or a component's file, relative to the configuration file. Optional: by default
+    /// `NAME.wasm` in the directory of dropped-in collectors.
+    #[schemars(length(min = 1))]
+    pub(super) source: Option<String>,
+    /// The SHA-256 that the component must have, 64 hexadecimal digits. Optional. A component that is pinned changes
+    /// only with the configuration.
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub(super) sha256: Option<String>,
+    /// How often it runs: a duration from 50 ms to 31 days, or with each `snapshot` or `heartbeat`.
+    #[schemars(extend("x-ghostd-min" = "50ms", "x-ghostd-max" = "31d"))]
+    pub(super) every: Cadence,
+    /// Sections that have a schedule of their own (`processes = "snapshot"`).
+    #[schemars(extend("maxProperties" = 16))]
+    pub(super) sections: BTreeMap<String, Cadence>,
+    /// The capabilities that it has. `log`, `state` and `redact` are always lent and not listed.
+    #[schemars(length(max = 32))]
+    pub(super) grant: Vec<Capability>,
+    /// Directories that the capability `files` may read, each under a name. Relative to the configuration file. One
+    /// that does not exist is no error here: the collector reports it.
+    #[schemars(extend("maxProperties" = 64))]
+    pub(super) files: BTreeMap<String, String>,
+    /// What differs from `[collector_defaults.limits]`.
+    pub(super) limits: Limits,
+    /// Handed to the collector as JSON; its own schema says what may stand here.
+    pub(super) config: serde_json::Map<String, serde_json::Value>,
+    /// Whether it is refused for a WASI import that is not granted.
+    pub(super) strict: bool,
+    /// For how many of its intervals the last good section is carried forward after failures. 0 to 1,000.
+    #[schemars(range(max = 1000))]
+    pub(super) carry_intervals: u32,
+}
+
+/// What a collector may be granted: one interface of `ghost:host`, or one part of WASI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capability {
+    /// The process table and the watched daemons.
+    Processes,
+    /// The machine's figures: processors, memory, disks, interfaces.
+    System,
+    /// Reading below the directories under `files`.
+    Files,
+    /// The results of the host's own probes.
+    Probe,
+    /// Clocks and what keeps them right.
+    Clock,
+    /// The systemd journal.
+    Journal,
+    /// Who listens on this machine.
+    Sockets,
+    /// The units of the service manager.
+    Units,
+    /// Commands that the configuration names.
+    Commands,
+    /// WASI's file system.
+    #[serde(rename = "wasi:filesystem")]
+    WasiFilesystem,
+    /// WASI's network.
+    #[serde(rename = "wasi:sockets")]
+    WasiSockets,
+}

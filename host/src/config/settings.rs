@@ -1,0 +1,418 @@
+//! The validated configuration: what the rest of ghostd is given. Durations, sizes and absolute paths, nothing
+//! left to parse or to doubt. Serialises to the same JSON whatever spelling was used, so that it can be hashed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+pub use super::raw::{Capability, LogFormat, LogLevel};
+pub use super::scalar::Cadence;
+use super::units::{ByteSize, serialize_duration};
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    /// Sealed records of the whole machine.
+    pub snapshot: Snapshot,
+    /// Small records between them.
+    pub heartbeat: Heartbeat,
+    /// What is kept.
+    pub store: Store,
+    /// What is removed beside the built-in rules.
+    pub sanitize: Sanitize,
+    /// ghostd's own log.
+    pub log: Log,
+    /// What the clock is compared with.
+    pub clock: Clock,
+    /// The machine that is recorded.
+    pub host: Host,
+    /// How other commands reach the daemon.
+    pub control: Control,
+    /// What is watched, in the order of the configuration; names are unique.
+    pub daemons: Vec<Daemon>,
+    /// Where dropped-in collectors are found.
+    pub drop_ins: DropIns,
+    /// What a collector without a table of its own has.
+    pub collector_defaults: CollectorDefaults,
+    /// The collectors that have a table, by name; also those that are not enabled.
+    pub collectors: BTreeMap<String, Collector>,
+}
+
+/// `[snapshot]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// From one snapshot to the next.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// Whether one is taken at start, where the last is older than `every`.
+    pub at_start: bool,
+    /// How long it waits for collectors; at most `every`.
+    #[serde(serialize_with = "serialize_duration")]
+    pub deadline: Duration,
+}
+
+/// `[heartbeat]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Heartbeat {
+    /// From one heartbeat to the next.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// The keys of the sections it is made of.
+    pub sections: Vec<String>,
+    /// How long each single one is kept.
+    #[serde(serialize_with = "serialize_duration")]
+    pub keep_raw: Duration,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Store {
+    /// Cap on the number of snapshots that nothing protects.
+    pub max_count: u32,
+    /// Cap on their age.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_age: Duration,
+    /// Cap on all files together.
+    pub max_size: ByteSize,
+    /// Protects the newest; at least 1.
+    pub keep_last: u32,
+    /// Protects one of each of so many hours.
+    pub keep_hourly: u32,
+    /// Protects one of each of so many days.
+    pub keep_daily: u32,
+    /// Protects one of each of so many weeks.
+    pub keep_weekly: u32,
+    /// Protects one of each of so many months.
+    pub keep_monthly: u32,
+    /// Protects the newest that were important when they were taken.
+    pub max_important: u32,
+    /// How often this is applied.
+    #[serde(serialize_with = "serialize_duration")]
+    pub cleanup_every: Duration,
+    /// Removals in one pass at most.
+    pub max_deletes_per_pass: u32,
+    /// How often every file is checked.
+    #[serde(serialize_with = "serialize_duration")]
+    pub verify_every: Duration,
+    /// Whether a file is checked whenever it is read.
+    pub verify_on_read: bool,
+}
+
+/// `[security.sanitize]`, in addition to the built-in rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sanitize {
+    /// Names of secrets.
+    pub keys: Vec<String>,
+    /// Formats of secrets.
+    pub rules: Vec<SanitizeRule>,
+    /// What is none.
+    pub except: Vec<SanitizeException>,
+}
+
+/// One more format of secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SanitizeRule {
+    /// What `[REDACTED:...]` says.
+    pub name: String,
+    /// A regular expression.
+    pub pattern: String,
+    /// Where none of these occurs the pattern is not tried; empty: it always is.
+    pub keywords: Vec<String>,
+    /// The group that is the secret; 0: all of it.
+    pub secret_group: u32,
+}
+
+/// What is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SanitizeException {
+    /// For the report.
+    pub name: String,
+    /// A regular expression for the whole of it.
+    pub pattern: String,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// The least serious lines that are written.
+    pub level: LogLevel,
+    /// Their form.
+    pub format: LogFormat,
+    /// Where to, if not to standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// `[clock]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Clock {
+    /// SNTP servers with their ports.
+    pub servers: Vec<Server>,
+    /// How often each is asked.
+    #[serde(serialize_with = "serialize_duration")]
+    pub sntp_every: Duration,
+    /// chronyd's command port, if it is asked.
+    pub chrony: Option<SocketAddr>,
+}
+
+/// An SNTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Server {
+    /// As it was written, for the records.
+    pub name: String,
+    /// A host name or an address, without brackets.
+    pub host: String,
+    /// 123 where nothing else was written.
+    pub port: u16,
+}
+
+/// `[host]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// Its /proc.
+    pub proc: PathBuf,
+    /// Its /sys.
+    pub sys: PathBuf,
+    /// Its root directory.
+    pub root: PathBuf,
+    /// Commands for `host.versions`, each with its arguments; never empty.
+    pub versions: BTreeMap<String, Vec<String>>,
+}
+
+/// `[control]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Control {
+    /// The socket, where it is not in the runtime directory (see `Paths::control_socket`).
+    pub socket: Option<PathBuf>,
+}
+
+/// `[[daemon]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Daemon {
+    /// Unique.
+    pub name: String,
+    /// How it is found.
+    pub find: Find,
+    /// How long it is shown as restarted.
+    #[serde(serialize_with = "serialize_duration")]
+    pub restarted_for: Duration,
+}
+
+/// How a daemon's process is found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Find {
+    /// The base name of its executable, or of the script that an interpreter runs, is exactly this.
+    BaseName(String),
+    /// It meets one of these; at least one is given.
+    Any(Box<Criteria>),
+}
+
+/// `[daemon.match]`; one that holds is enough.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Criteria {
+    /// The kernel's name for it.
+    pub name: Option<String>,
+    /// Base name or whole path of the executable.
+    pub executable: Option<String>,
+    /// Base name or whole path of the script.
+    pub script: Option<String>,
+    /// A regular expression found in the command line.
+    pub cmdline: Option<String>,
+    /// An absolute path.
+    pub pid_file: Option<PathBuf>,
+    /// With its suffix (`nginx.service`).
+    pub unit: Option<String>,
+}
+
+/// `[collectors]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DropIns {
+    /// Whether they run at all.
+    pub enabled: bool,
+    /// Where `NAME.wasm` is found.
+    pub dir: PathBuf,
+}
+
+/// `[collector_defaults]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CollectorDefaults {
+    /// Whether a collector runs.
+    pub enabled: bool,
+    /// How often.
+    pub every: Cadence,
+    /// Whether WASI imports that are not granted are a reason to refuse it.
+    pub strict: bool,
+    /// For how many intervals a good section is carried.
+    pub carry_intervals: u32,
+    /// What it may use.
+    pub limits: Limits,
+}
+
+/// `[collector.NAME]`, on top of the defaults.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Collector {
+    /// The key in the configuration.
+    pub name: String,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Where the component is.
+    pub source: Source,
+    /// What its SHA-256 must be, in lower-case hexadecimal.
+    pub sha256: Option<String>,
+    /// How often it runs.
+    pub every: Cadence,
+    /// Sections with schedules of their own.
+    pub sections: BTreeMap<String, Cadence>,
+    /// What it may import beside `log`, `state` and `redact`.
+    pub grant: BTreeSet<Capability>,
+    /// Named directories for `files`.
+    pub files: BTreeMap<String, PathBuf>,
+    /// What it may use.
+    pub limits: Limits,
+    /// A JSON object.
+    pub config: serde_json::Value,
+    /// Whether WASI imports that are not granted are a reason to refuse it.
+    pub strict: bool,
+    /// For how many intervals a good section is carried.
+    pub carry_intervals: u32,
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Embedded in ghostd, under this name.
+    Builtin(String),
+    /// A file that the configuration names.
+    File(PathBuf),
+    /// A file in the directory of dropped-in collectors, which may come and go.
+    DropIn(PathBuf),
+}
+
+/// What one collector may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Wall-clock time of a call.
+    #[serde(serialize_with = "serialize_duration")]
+    pub wall: Duration,
+    /// All its memories together.
+    pub memory: ByteSize,
+    /// What a call returns.
+    pub result: ByteSize,
+    /// Its state, keys included.
+    pub state: ByteSize,
+    /// Log lines of a call.
+    pub log_lines: u32,
+    /// One log line.
+    pub log_line: ByteSize,
+    /// Calls of host functions in one call.
+    pub host_calls: u32,
+    /// Host objects held at a time.
+    pub handles: u32,
+    /// Files kept open between calls.
+    pub kept_files: u32,
+}
+
+impl Cadence {
+    /// The interval it comes to.
+    pub fn interval(self, config: &Config) -> Duration {
+        match self {
+            Cadence::Every(duration) => duration,
+            Cadence::Snapshot => config.snapshot.every,
+            Cadence::Heartbeat => config.heartbeat.every,
+        }
+    }
+}
+
+impl Capability {
+    /// Every capability that can be granted.
+    pub const ALL: [Capability; 11] = [
+        Capability::Processes,
+        Capability::System,
+        Capability::Files,
+        Capability::Probe,
+        Capability::Clock,
+        Capability::Journal,
+        Capability::Sockets,
+        Capability::Units,
+        Capability::Commands,
+        Capability::WasiFilesystem,
+        Capability::WasiSockets,
+    ];
+
+    /// As `grant` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Capability::Processes => "processes",
+            Capability::System => "system",
+            Capability::Files => "files",
+            Capability::Probe => "probe",
+            Capability::Clock => "clock",
+            Capability::Journal => "journal",
+            Capability::Sockets => "sockets",
+            Capability::Units => "units",
+            Capability::Commands => "commands",
+            Capability::WasiFilesystem => "wasi:filesystem",
+            Capability::WasiSockets => "wasi:sockets",
+        }
+    }
+}
+
+impl Config {
+    /// The settings of a component that was dropped in under a name that has no table of its own: no grants.
+    pub fn drop_in(&self, name: &str, file: &Path) -> Collector {
+        let CollectorDefaults { enabled, every, strict, carry_intervals, limits } = self.collector_defaults.clone();
+        Collector {
+            name: name.to_owned(),
+            enabled,
+            source: Source::DropIn(file.to_owned()),
+            sha256: None,
+            every,
+            sections: BTreeMap::new(),
+            grant: BTreeSet::new(),
+            files: BTreeMap::new(),
+            limits,
+            config: serde_json::Value::Object(serde_json::Map::new()),
+            strict,
+            carry_intervals,
+        }
+    }
+
+    /// The configuration as JSON with sorted keys and no spaces: equal settings give equal bytes.
+    pub fn canonical_json(&self) -> String {
+        canonical(self)
+    }
+}
+
+impl Collector {
+    /// This collector's settings as JSON with sorted keys and no spaces: equal settings give equal bytes.
+    pub fn canonical_json(&self) -> String {
+        canonical(self)
+    }
+}
+
+/// Sorted keys whatever `serde_json` was built with: another crate's feature must not change a hash.
+fn canonical(value: &impl Serialize) -> String {
+    // These types have text keys and finite numbers only: serialising them cannot fail.
+    let value = serde_json::to_value(value).unwrap_or_default();
+    serde_json::to_string(&Sorted(&value)).unwrap_or_default()
+}
+
+struct Sorted<'a>(&'a serde_json::Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            serde_json::Value::Object(object) => {
+                let sorted: BTreeMap<&str, Sorted<'_>> =
+                    object.iter().map(|(key, value)| (key.as_str(), Sorted(value))).collect();
+                serializer.collect_map(sorted)
+            }
+            serde_json::Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            scalar => scalar.serialize(serializer),
+        }
+    }
+}
