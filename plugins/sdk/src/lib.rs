@@ -74,6 +74,7 @@ mod glue;
 pub mod host;
 pub mod limits;
 mod report;
+pub mod time;
 
 pub use bindings::ghost::collector::types::{
     Attribute, Bucket, Completeness, Descriptor, Finding, Histogram, Invocation, Metric, Reading, Section, Severity,
