@@ -1,0 +1,48 @@
+//! The store: snapshots as files, and beside them a database with the catalog, the history and the states.
+//!
+//! ```text
+//! <data>/snapshots/snapshot-{uuid}.json   one snapshot; `crate::seal` describes its bytes
+//! <data>/snapshots/snapshot-{uuid}.keep   a mark: who wants it kept, why, since when (JSON)
+//! <data>/ghost.db                         `database` describes its tables
+//! <data>/audit.jsonl                      `crate::audit` describes its lines
+//! <data>/lock                             held by the only writer; who that is
+//! ```
+//!
+//! The files are the truth of snapshots. The catalog is made from them and can be made again; a damaged database
+//! never hides or deletes a file. Of history and state the database is the truth.
+//!
+//! Owns: everything below the data directory but `cache/`. Must not know: plugins, probes, configuration; settings
+//! come as arguments, and so does the time.
+
+mod audit_file;
+mod batch;
+mod catalog;
+mod database;
+mod directory;
+mod disk;
+mod error;
+mod exclusive;
+mod load;
+mod lock;
+mod samples;
+mod start;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{
+    Batch, CollectorState, Document, HandResolution, MAX_EVENTS, MAX_RESOLVED_FINDINGS, MAX_SERIES_PER_COLLECTOR,
+    Points, Recorded, StoredFinding, StoredSection,
+};
+pub use catalog::{Entry, Mark, Removed};
+pub use directory::{
+    AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_snapshot_file, mark_file,
+    snapshot_file,
+};
+pub use disk::{DiskError, Folder, TEMPORARY_PREFIX, atomic_write};
+pub use error::StoreError;
+pub use exclusive::{ExclusiveStore, Stored};
+pub use load::Loaded;
+pub use lock::{Holder, LockError, WriterLock, holder};
+pub use start::{DatabaseStart, StartReport};

@@ -1,0 +1,499 @@
+//! The start: what was begun when the store was last left is finished or undone, and the loose ends are tied.
+//!
+//! Owns: the reconciliation of files, audit log and catalog. The files win. It looks at names and at the tail only;
+//! whether old files are still what they were is the scrub's business.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use serde::Serialize;
+use serde_json::json;
+
+use super::audit_file;
+use super::batch::{Batch, SeriesIndex};
+use super::catalog::{self, Entry, Mark, Removed};
+use super::database::{self, refused};
+use super::directory::{self, StateDirectory};
+use super::disk::{DiskError, Folder};
+use super::error::StoreError;
+use super::exclusive::{ExclusiveStore, Head, Tally};
+use super::lock::WriterLock;
+use crate::audit;
+use crate::model::{Moment, Previous, SnapshotId, StoreId, StoreRef, Wall};
+use crate::seal;
+
+/// How many files that the catalog does not have a start takes in before it goes on. An ordinary crash leaves one at
+/// most; only a lost catalog leaves more, and those wait for [`ExclusiveStore::catch_up`].
+const TAKEN_IN_AT_START: usize = 256;
+/// How many names a report or an audit line lists.
+const NAMES_LISTED: usize = 100;
+/// The largest `.keep` file that is read.
+const MAX_MARK_BYTES: u64 = 64 << 10;
+
+/// The store's epoch, and where it was forked from, as JSON.
+pub(super) const STORE: &str = "store";
+/// The length of the audit log up to which the catalog knows everything that it says.
+pub(super) const SETTLED: &str = "audit_settled";
+/// The number of the last heartbeat that a snapshot has.
+pub(super) const SEALED_BEAT: &str = "sealed_beat";
+
+/// What became of the database at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum DatabaseStart {
+    /// It was there and is used.
+    #[default]
+    Opened,
+    /// There was none, and nothing says that there should be one.
+    Created,
+    /// There was none although there are snapshots: history and states are lost.
+    Lost,
+    /// It was damaged, and is kept under another name: history and states are lost as far as it goes.
+    SetAside {
+        /// Where it is now.
+        path: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+/// What a start found and did. Everything but the defaults is worth an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StartReport {
+    /// Whether the store was made just now.
+    pub created: bool,
+    /// What became of the database.
+    pub database: DatabaseStart,
+    /// Half-written files that were removed.
+    pub temporaries_removed: usize,
+    /// Snapshots whose file was durable and which the catalog did not have: it has them now.
+    pub found: Vec<SnapshotId>,
+    /// Deletions that were intended, begun and not finished: they are finished now.
+    pub deletions_finished: Vec<SnapshotId>,
+    /// Snapshots of the catalog whose file is gone although nothing says why.
+    pub vanished: Vec<SnapshotId>,
+    /// How many that are; `vanished` lists the first hundred.
+    pub vanished_count: usize,
+    /// Files that are named like snapshots of ours and could not be taken in, and why.
+    pub rejected: BTreeMap<String, String>,
+    /// Bytes of a torn last line of the audit log, which were never acknowledged and are cut off.
+    pub audit_torn_bytes: u64,
+    /// Why the last line of the audit log cannot be trusted.
+    pub audit_flaw: Option<String>,
+    /// Files that wait to be taken into the catalog.
+    pub uncatalogued: usize,
+}
+
+/// What the audit log says beyond what the catalog has settled.
+#[derive(Debug, Default)]
+struct FromAudit {
+    deleted: BTreeMap<SnapshotId, Removed>,
+    head: Option<Head>,
+    identity: Option<StoreRef>,
+}
+
+pub(super) fn open(
+    directory: StateDirectory,
+    folder: &Folder,
+    lock: WriterLock,
+    now: &Moment,
+) -> Result<(ExclusiveStore, StartReport), StoreError> {
+    let mut report = StartReport::default();
+    let snapshots = directory.open_snapshots()?;
+    let backups = Folder::open(&directory.backups())?;
+    for folder in [folder, &snapshots, &backups] {
+        report.temporaries_removed += folder.remove_temporaries()?;
+    }
+    let (db, settled) = open_database(&directory, folder, &mut report, now)?;
+    let (audit, tail) = audit_file::open(&directory.audit())?;
+    report.audit_torn_bytes = tail.torn_bytes;
+    report.audit_flaw.clone_from(&tail.flaw);
+    let said = read_audit(&directory.audit(), settled.offset)?;
+
+    let files: HashSet<SnapshotId> =
+        snapshots.names()?.iter().filter_map(|name| directory::id_of_snapshot_file(name)).collect();
+    let known: HashSet<SnapshotId> = settled.ids.into_iter().collect();
+    let is_new = files.is_empty() && known.is_empty() && tail == audit::Tail::default();
+    if report.database == DatabaseStart::Created && !is_new {
+        report.database = DatabaseStart::Lost;
+    }
+    report.created = is_new && report.database == DatabaseStart::Created;
+
+    let mut missing: Vec<SnapshotId> =
+        files.iter().filter(|id| !known.contains(id) && !said.deleted.contains_key(id)).copied().collect();
+    missing.sort_unstable();
+    let identity = match settled.identity.or_else(|| said.identity.clone()) {
+        Some(identity) => identity,
+        None => identity_of_files(&snapshots, &missing).unwrap_or_else(|| StoreRef {
+            id: StoreId::random(),
+            epoch: 1,
+            forked_from: None,
+        }),
+    };
+    let newest = catalog::newest(&db).map_err(refused("read", &directory.database()))?;
+    let mut store = ExclusiveStore {
+        series: SeriesIndex::load(&db).map_err(refused("read", &directory.database()))?,
+        directory,
+        snapshots,
+        db,
+        audit,
+        identity,
+        head: None,
+        highest_sequence: 0,
+        tally: Tally::default(),
+        last_beat: 0,
+        newest: None,
+        uncatalogued: Vec::new(),
+        unfinished: Vec::new(),
+        lock,
+    };
+    for head in settled.head.into_iter().chain(said.head.clone()).chain(newest.as_ref().map(head_of)) {
+        store.raise_head(&head);
+    }
+    store.newest = newest;
+    if report.created {
+        let data = json!({ "store": store.identity });
+        store.audit.append(now.wall, "create", data)?;
+    }
+    finish_deletions(&mut store, &said, &files, &mut report)?;
+    let wait = missing.len().saturating_sub(TAKEN_IN_AT_START);
+    let (wait, at_once) = missing.split_at(wait);
+    store.uncatalogued = wait.to_vec();
+    report.uncatalogued = wait.len();
+    let taken = take_in(&mut store, at_once)?;
+    report.found = taken.found;
+    report.rejected = taken.rejected;
+    if !wait.is_empty() && said.head.is_none() {
+        raise_head_from_files(&mut store, wait);
+    }
+    note_vanished(&mut store, &known, &files, &said, now.wall, &mut report)?;
+    note_troubles(&mut store, &report, now.wall)?;
+    settle(&mut store)?;
+    let newest = store.newest.as_ref().and_then(|newest| newest.heartbeats.as_ref()).map_or(0, |range| range.last);
+    count_heartbeats(&mut store, newest.max(settled.sealed_beat))?;
+    Ok((store, report))
+}
+
+/// What was taken in from files.
+#[derive(Debug, Default)]
+pub(super) struct TakenIn {
+    found: Vec<SnapshotId>,
+    rejected: BTreeMap<String, String>,
+}
+
+/// Reads files that the catalog does not have, and gives it an entry for each that is whole and ours.
+pub(super) fn take_in(store: &mut ExclusiveStore, ids: &[SnapshotId]) -> Result<TakenIn, StoreError> {
+    let mut taken = TakenIn::default();
+    let mut entries = Vec::new();
+    for &id in ids {
+        match read_entry(&store.snapshots, id, &store.identity) {
+            Ok(entry) => entries.push(entry),
+            Err(reason) => {
+                taken.rejected.insert(directory::snapshot_file(id), reason);
+            }
+        }
+    }
+    entries.sort_by_key(|entry| entry.sequence);
+    if entries.is_empty() {
+        return Ok(taken);
+    }
+    store.transact(&Batch::default(), "catalogue", |db| {
+        entries.iter().try_for_each(|entry| catalog::insert(db, entry))
+    })?;
+    for entry in entries {
+        store.raise_head(&head_of(&entry));
+        store.identity.epoch = store.identity.epoch.max(entry.epoch);
+        if store.newest.as_ref().is_none_or(|newest| newest.sequence < entry.sequence) {
+            store.newest = Some(entry.clone());
+        }
+        taken.found.push(entry.id);
+    }
+    Ok(taken)
+}
+
+/// The mark beside a snapshot. One that cannot be read still counts: somebody wanted it kept.
+pub(super) fn read_mark(snapshots: &Folder, id: SnapshotId) -> Result<Option<Mark>, DiskError> {
+    let bytes = match snapshots.read(&directory::mark_file(id), MAX_MARK_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let unreadable =
+        || Mark { by: "unknown (the mark cannot be read)".to_owned(), why: None, at: Wall(0), by_hand: true };
+    Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| unreadable())))
+}
+
+impl ExclusiveStore {
+    fn raise_head(&mut self, head: &Head) {
+        self.highest_sequence = self.highest_sequence.max(head.sequence);
+        if self.head.as_ref().is_none_or(|known| known.sequence < head.sequence) {
+            self.head = Some(head.clone());
+        }
+    }
+}
+
+fn head_of(entry: &Entry) -> Head {
+    Head { sequence: entry.sequence, previous: entry.as_previous() }
+}
+
+/// What the catalog knew when the store was last left.
+#[derive(Debug, Default)]
+struct Settled {
+    offset: u64,
+    sealed_beat: u64,
+    identity: Option<StoreRef>,
+    ids: Vec<SnapshotId>,
+    head: Option<Head>,
+}
+
+fn open_database(
+    directory: &StateDirectory,
+    folder: &Folder,
+    report: &mut StartReport,
+    now: &Moment,
+) -> Result<(Connection, Settled), StoreError> {
+    let path = directory.database();
+    let open = || {
+        let (db, made) = database::open_writer(&path)?;
+        let settled = read_settled(&db).map_err(refused("read", &path))?;
+        Ok((db, made, settled))
+    };
+    let (db, made, settled) = match open() {
+        Err(error) if is_beyond_use(&error) => {
+            let why = format!("{error}: {}", source_of(&error));
+            let aside = set_database_aside(folder, now.wall)?;
+            tracing::warn!(%why, aside, "The database is damaged and set aside; a new one is made.");
+            report.database = DatabaseStart::SetAside { path: directory.path().join(aside), why };
+            open()?
+        }
+        other => other?,
+    };
+    if made && report.database == DatabaseStart::Opened {
+        report.database = DatabaseStart::Created;
+    }
+    Ok((db, settled))
+}
+
+fn read_settled(db: &Connection) -> rusqlite::Result<Settled> {
+    let number =
+        |key| -> rusqlite::Result<Option<u64>> { Ok(database::meta(db, key)?.and_then(|text| text.parse().ok())) };
+    let last_removed = db
+        .prepare("SELECT sequence, id, sha256, previous, reason FROM removed ORDER BY sequence DESC LIMIT 1")?
+        .query_map([], catalog::read_removed)?
+        .next()
+        .transpose()?;
+    Ok(Settled {
+        offset: number(SETTLED)?.unwrap_or(0),
+        sealed_beat: number(SEALED_BEAT)?.unwrap_or(0),
+        identity: database::meta(db, STORE)?.and_then(|text| serde_json::from_str(&text).ok()),
+        ids: catalog::ids(db)?,
+        head: last_removed.map(|removed| Head {
+            sequence: removed.sequence,
+            previous: Previous { id: removed.id, sha256: removed.sha256 },
+        }),
+    })
+}
+
+/// Whether a database can only be set aside: damaged pages, no database at all, rows that cannot be read.
+fn is_beyond_use(error: &StoreError) -> bool {
+    error.is_damaged_database()
+        || matches!(error, StoreError::Database { source, .. } if matches!(
+            source,
+            rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)
+        ) || matches!(source.sqlite_error_code(), Some(rusqlite::ErrorCode::Unknown)))
+}
+
+fn set_database_aside(folder: &Folder, now: Wall) -> Result<String, StoreError> {
+    let taken: HashSet<String> = folder.names()?.into_iter().collect();
+    let stem = |n: u32| format!("{}.damaged-{}-{n}", directory::DATABASE, now.millis() / 1_000);
+    let aside = (0..).map(stem).find(|name| !taken.contains(name)).unwrap_or_default();
+    for suffix in ["-wal", "-shm", ""] {
+        let from = format!("{}{suffix}", directory::DATABASE);
+        if taken.contains(&from) {
+            folder.rename(&from, &format!("{aside}{suffix}"))?;
+        }
+    }
+    Ok(aside)
+}
+
+fn source_of(error: &StoreError) -> String {
+    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+}
+
+/// What the audit log says from `offset` on. Damaged lines are skipped here; `audit verify` names them.
+fn read_audit(path: &Path, offset: u64) -> Result<FromAudit, StoreError> {
+    let mut said = FromAudit::default();
+    let Some(mut log) = audit_file::read_from(path, offset)? else {
+        return Ok(said);
+    };
+    let fail = |source| DiskError { operation: "read", path: path.to_owned(), source };
+    audit::verify(&mut log, &[], &mut |line| match line.operation.as_str() {
+        "create" => said.identity = serde_json::from_value(line.data["store"].clone()).ok(),
+        "capture" => {
+            let sequence = line.data["sequence"].as_u64();
+            let previous: Option<Previous> = serde_json::from_value(line.data.clone()).ok();
+            if let (Some(sequence), Some(previous)) = (sequence, previous)
+                && said.head.as_ref().is_none_or(|head| head.sequence < sequence)
+            {
+                said.head = Some(Head { sequence, previous });
+            }
+        }
+        "delete" => {
+            for removed in line.data["snapshots"].as_array().into_iter().flatten() {
+                if let Ok(removed) = serde_json::from_value::<Removed>(removed.clone()) {
+                    said.deleted.insert(removed.id, removed);
+                }
+            }
+        }
+        // What a restore put back is not to be deleted again for what was said before it.
+        "restore" => said.deleted.clear(),
+        _ => {}
+    })
+    .map_err(fail)?;
+    Ok(said)
+}
+
+/// The newest file that says which store it belongs to, taken for ours where nothing else is known.
+fn identity_of_files(snapshots: &Folder, sorted: &[SnapshotId]) -> Option<StoreRef> {
+    sorted.iter().rev().find_map(|&id| {
+        let bytes = snapshots.read(&directory::snapshot_file(id), seal::MAX_FILE_BYTES).ok()?;
+        seal::check(&bytes).ok().map(|checked| checked.body.link.store)
+    })
+}
+
+fn read_entry(snapshots: &Folder, id: SnapshotId, identity: &StoreRef) -> Result<Entry, String> {
+    let name = directory::snapshot_file(id);
+    let describe = |error: &dyn std::error::Error| match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    let bytes = snapshots.read(&name, seal::MAX_FILE_BYTES).map_err(|error| describe(&error))?;
+    let checked = seal::check(&bytes).map_err(|damage| describe(&damage))?;
+    if checked.body.id != id {
+        return Err(format!("it says that it is `{}`", checked.body.id));
+    }
+    if checked.body.link.store.id != identity.id {
+        return Err(format!("it belongs to store `{}`", checked.body.link.store.id));
+    }
+    let mut entry = Entry::of(&checked.body, checked.sha256, bytes.len() as u64);
+    entry.mark = read_mark(snapshots, id).map_err(|error| describe(&error))?;
+    Ok(entry)
+}
+
+/// Where neither catalog nor audit log knows the head of the chain, every file is asked for its place.
+fn raise_head_from_files(store: &mut ExclusiveStore, ids: &[SnapshotId]) {
+    for &id in ids {
+        if let Ok(entry) = read_entry(&store.snapshots, id, &store.identity) {
+            store.raise_head(&head_of(&entry));
+        }
+    }
+}
+
+fn finish_deletions(
+    store: &mut ExclusiveStore,
+    said: &FromAudit,
+    files: &HashSet<SnapshotId>,
+    report: &mut StartReport,
+) -> Result<(), StoreError> {
+    for id in said.deleted.keys().filter(|id| files.contains(id)) {
+        store.snapshots.unlink(&directory::snapshot_file(*id))?;
+        store.snapshots.unlink(&directory::mark_file(*id))?;
+        report.deletions_finished.push(*id);
+    }
+    if !report.deletions_finished.is_empty() {
+        store.snapshots.sync()?;
+    }
+    if said.deleted.is_empty() {
+        return Ok(());
+    }
+    store
+        .transact(&Batch::default(), "catalogue", |db| {
+            said.deleted.values().try_for_each(|removed| catalog::remove(db, removed, Wall(0)))
+        })
+        .map(drop)?;
+    refresh_newest(store)
+}
+
+fn note_vanished(
+    store: &mut ExclusiveStore,
+    known: &HashSet<SnapshotId>,
+    files: &HashSet<SnapshotId>,
+    said: &FromAudit,
+    now: Wall,
+    report: &mut StartReport,
+) -> Result<(), StoreError> {
+    let mut vanished: Vec<SnapshotId> =
+        known.iter().filter(|id| !files.contains(id) && !said.deleted.contains_key(id)).copied().collect();
+    if vanished.is_empty() {
+        return Ok(());
+    }
+    vanished.sort_unstable();
+    store.transact(&Batch::default(), "catalogue", |db| {
+        for &id in &vanished {
+            if let Some(entry) = catalog::get(db, id)? {
+                catalog::remove(db, &removed_of(&entry, None), now)?;
+            }
+        }
+        Ok(())
+    })?;
+    report.vanished_count = vanished.len();
+    vanished.truncate(NAMES_LISTED);
+    let data = json!({ "count": report.vanished_count, "snapshots": vanished });
+    store.audit.append(now, "missing", data)?;
+    report.vanished = vanished;
+    refresh_newest(store)
+}
+
+fn note_troubles(store: &mut ExclusiveStore, report: &StartReport, now: Wall) -> Result<(), StoreError> {
+    if report.audit_torn_bytes > 0 || report.audit_flaw.is_some() {
+        let data = json!({ "torn_bytes": report.audit_torn_bytes, "flaw": report.audit_flaw });
+        store.audit.append(now, "audit_damaged", data)?;
+    }
+    if matches!(report.database, DatabaseStart::Lost | DatabaseStart::SetAside { .. }) {
+        store.audit.append(now, "database_lost", json!(report.database))?;
+    }
+    Ok(())
+}
+
+/// The catalog now knows everything that the audit log says.
+fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
+    store.audit.sync()?;
+    let length = store.audit.length().to_string();
+    let identity = serde_json::to_string(&store.identity).unwrap_or_default();
+    store
+        .transact(&Batch::default(), "settle", |db| {
+            database::set_meta(db, STORE, &identity)?;
+            database::set_meta(db, SETTLED, &length)
+        })
+        .map(drop)
+}
+
+/// Hashes the heartbeats after the last that a snapshot has.
+pub(super) fn count_heartbeats(store: &mut ExclusiveStore, sealed: u64) -> Result<(), StoreError> {
+    let mut tally = Tally::default();
+    let mut last = sealed;
+    let counted = (|| {
+        let mut statement =
+            store.db.prepare("SELECT sequence, beat FROM heartbeats WHERE sequence > ?1 ORDER BY sequence")?;
+        let mut rows = statement.query([database::int(sealed)])?;
+        while let Some(row) = rows.next()? {
+            last = row.get::<_, i64>(0)?.unsigned_abs();
+            tally.add(last, row.get_ref(1)?.as_str()?);
+        }
+        Ok(())
+    })();
+    counted.map_err(refused("read", &store.directory.database()))?;
+    store.tally = tally;
+    store.last_beat = last;
+    Ok(())
+}
+
+pub(super) fn removed_of(entry: &Entry, reason: Option<String>) -> Removed {
+    Removed { sequence: entry.sequence, id: entry.id, sha256: entry.sha256, previous: entry.previous.clone(), reason }
+}
+
+pub(super) fn refresh_newest(store: &mut ExclusiveStore) -> Result<(), StoreError> {
+    store.newest = catalog::newest(&store.db).map_err(refused("read", &store.directory.database()))?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! The store as a whole, over real files in a temporary directory.
+
+mod chain;
+mod records;
+mod start;
