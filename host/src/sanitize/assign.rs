@@ -1,0 +1,663 @@
+//! Names of secrets with their values: assignments, pairs, headers, elements, directives, flags and prose.
+//!
+//! [`at_word`] is called where a word such as `pass`, `token` or `key` was seen. It finds the whole name that the word belongs to,
+//! then how a value is joined to it, then the value, and asks [`super::judge`] about it.
+
+use super::found::Scan;
+use super::header;
+use super::judge::{self, Form};
+use super::names::{self, Level, MAX_NAME, Name};
+use super::prose;
+use super::rule::RuleId;
+use super::value::{self, Bare, Place};
+
+/// What joins a value to its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joint {
+    /// `=`, `:`, `=>`: the value follows.
+    Sign(u8),
+    /// An XML element's or attribute's end.
+    Element,
+    /// `"name", "value"`.
+    Pair,
+    /// A space.
+    Blank,
+}
+
+/// A name in the text and the marks round it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Site {
+    pub start: usize,
+    pub end: usize,
+    pub name: Name,
+    /// Begins with dashes (or a slash, as on Windows) where an argument begins.
+    pub flag: bool,
+    /// The quotation mark after the name, if there is one.
+    pub quote: Option<(usize, usize)>,
+}
+
+/// Names from the configuration, beside the built-in ones.
+pub(super) trait ExtraNames {
+    /// The rule of a name that the configuration lists.
+    fn extra(&self, name: &[u8]) -> Option<Name>;
+}
+
+/// Looks at the name that holds the word at `at..at + length`.
+pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl ExtraNames) {
+    if at < scan.name_end {
+        return;
+    }
+    // Short words are looked for with the mark after them (`pin=`); it is no part of the name.
+    let marks =
+        scan.text[at..at + length].iter().rev().take_while(|byte| matches!(byte, b'=' | b':' | b'"' | b' ')).count();
+    let (mut start, end) = name_bounds(scan.text, at, at + length - marks);
+    scan.name_end = end;
+    scan.work += (end - start) as u64;
+    // What follows decides in most cases, and is cheaper to see than what the name says.
+    let Some((joint, next, quote)) = joint(scan.text, start, end) else { return };
+    let mut flag = false;
+    while matches!(scan.byte(start), Some(b'-' | b'.')) && start < end {
+        flag |= scan.byte(start) == Some(b'-');
+        start += 1;
+    }
+    if scan.before(start) == Some(b'/')
+        && start.checked_sub(2).is_none_or(|at| matches!(scan.text[at], b' ' | b'"' | b'\'' | b'\t'))
+    {
+        flag = true;
+    }
+    let raw = &scan.text[start..end];
+    let Some(mut name) = extra.extra(raw).or_else(|| names::classify(raw)) else { return };
+    if name.level == Level::Weak
+        && let Some(wider) = wider_name(scan.text, start, end)
+    {
+        name = wider;
+    }
+    let site = Site { start, end, name, flag, quote };
+    match joint {
+        Joint::Sign(sign) => assigned(scan, site, sign, next),
+        Joint::Element => element(scan, site, next),
+        Joint::Pair => pair(scan, site, next),
+        Joint::Blank => prose::after_name(scan, site, next),
+    }
+}
+
+/// The name round a word: letters, digits, `_`, `-`, `.`.
+fn name_bounds(text: &[u8], from: usize, to: usize) -> (usize, usize) {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || byte >= 0x80;
+    let mut start = from;
+    let least = from.saturating_sub(MAX_NAME);
+    while start > least && is_part(text[start - 1]) {
+        start -= 1;
+    }
+    // `\npassword` in a JSON string, `%20password` in a URL: the letter belongs to the escape.
+    if start > 0 && start < from {
+        let escape = match text[start - 1] {
+            b'\\' => match text[start] {
+                b'n' | b't' | b'r' | b'b' | b'f' | b'v' => 1,
+                b'u' if from - start > 5 && judge::is_hex(&text[start + 1..start + 5]) => 5,
+                b'x' if from - start > 3 && judge::is_hex(&text[start + 1..start + 3]) => 3,
+                _ => 0,
+            },
+            b'%' if from - start >= 2 && judge::is_hex(&text[start..start + 2]) => 2,
+            _ => 0,
+        };
+        start = (start + escape).min(from);
+    }
+    let mut end = to;
+    let most = text.len().min(to + MAX_NAME);
+    while end < most && is_part(text[end]) {
+        end += 1;
+    }
+    while end > to && matches!(text[end - 1], b'-' | b'.') || end > to && text[end - 1] >= 0x80 && end == most {
+        end -= 1;
+    }
+    // Typographic quotation marks are no letters.
+    if let Some(at) = memchr::memchr(0xE2, &text[to..end]) {
+        end = to + at;
+    }
+    (start, end)
+}
+
+/// What stands after a name, and where the value's place begins.
+fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<(usize, usize)>)> {
+    let mut at = end;
+    let quote = value::quote_at(text, at).map(|length| (at, at + length));
+    if let Some((_, after)) = quote {
+        at = after;
+    }
+    while matches!(text.get(at), Some(b']' | b')')) {
+        at += 1;
+    }
+    // `password[]=`, `password?:`
+    if text.get(at) == Some(&b'[') && text.get(at + 1) == Some(&b']') {
+        at += 2;
+    }
+    let blank = value::skip_blank(text, at);
+    let sign = |length: usize, sign: u8| Some((Joint::Sign(sign), blank + length, quote));
+    match text.get(blank)? {
+        b'=' => match text.get(blank + 1) {
+            Some(b'=' | b'~') => None,
+            Some(b'>') => sign(2, b'='),
+            _ => sign(1, b'='),
+        },
+        b':' => match text.get(blank + 1) {
+            Some(b':') => None,
+            Some(b'=') => sign(2, b':'),
+            _ => sign(1, b':'),
+        },
+        b'-' | b'~' if text.get(blank + 1) == Some(&b'>') => sign(2, b'='),
+        b'?' | b'|' | b'+' | b'!' if text.get(blank + 1) == Some(&b'=') => {
+            if text[blank] == b'!' {
+                None
+            } else {
+                sign(2, b'=')
+            }
+        }
+        b'|' if blank > at => Some((Joint::Blank, blank + 1, quote)),
+        b'%' => match text.get(blank + 1..blank + 3)? {
+            b"3D" | b"3d" => sign(3, b'%'),
+            b"3A" | b"3a" => sign(3, b'%'),
+            _ => None,
+        },
+        b'\\' if text[blank..].starts_with(b"\\u003d") || text[blank..].starts_with(b"\\u003D") => sign(6, b'='),
+        b'\\' if text[blank..].starts_with(b"\\u003a") || text[blank..].starts_with(b"\\u003A") => sign(6, b':'),
+        b'\\' if text[blank..].starts_with(b"\\u003e") && is_opened(text, start) => {
+            Some((Joint::Element, blank + 6, quote))
+        }
+        b'>' if quote.is_some() || is_opened(text, start) => Some((Joint::Element, blank + 1, quote)),
+        b'&' if text[blank..].starts_with(b"&gt;") => Some((Joint::Element, blank + 4, quote)),
+        b'<' if text.get(blank + 1) == Some(&b'/') => Some((Joint::Element, blank, quote)),
+        b',' if quote.is_some() => Some((Joint::Pair, blank + 1, quote)),
+        b'\n' | b'\r' | b'/' => Some((Joint::Pair, blank, quote)),
+        b'\\' if matches!(text.get(blank + 1), Some(b'n')) => Some((Joint::Pair, blank, quote)),
+        _ if blank > at => Some((Joint::Blank, blank, quote)),
+        _ => None,
+    }
+}
+
+/// Whether a name is an element's: `<name`, `<ns:name`, `&lt;name`.
+fn is_opened(text: &[u8], start: usize) -> bool {
+    let head = &text[start.saturating_sub(24)..start];
+    let head = head.strip_suffix(b":").map_or(head, |head| {
+        let prefix = head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        &head[..head.len() - prefix]
+    });
+    head.ends_with(b"<") || head.ends_with(b"&lt;") || head.ends_with(b"\\u003c")
+}
+
+/// `key` alone says little, `api key` and `Secret Access Key` say much: looks at the words before it.
+fn wider_name(text: &[u8], start: usize, end: usize) -> Option<Name> {
+    let mut from = start;
+    for _ in 0..3 {
+        if from == 0 || text[from - 1] != b' ' {
+            break;
+        }
+        let word_end = from - 1;
+        let length = text[word_end.saturating_sub(24)..word_end]
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_alphabetic())
+            .count();
+        if length < 2 || !names::qualifies_key(&text[word_end - length..word_end]) {
+            break;
+        }
+        from = word_end - length;
+    }
+    if from < start { names::classify(&text[from..end]) } else { None }
+}
+
+/// `name = value` and its kin.
+fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
+    let text = scan.text;
+    match site.name.level {
+        Level::Authorization => return header::authorization(scan, next),
+        Level::Cookie if sign == b':' || site.quote.is_some() => return header::cookie(scan, site, next),
+        _ => {}
+    }
+    let query = is_query(text, site.start);
+    let mut at = value::skip_blank(text, next);
+    // `b"…"`, `r'…'`, `$'…'`, `N'…'`: a letter before the mark belongs to the language.
+    if matches!(text.get(at), Some(b'b' | b'r' | b'f' | b'u' | b'N' | b'L' | b'$' | b'@'))
+        && matches!(text.get(at + 1), Some(b'"' | b'\''))
+    {
+        at += 1;
+    }
+    // The name may have been a header's, with a scheme before the credentials.
+    if let Some(after) = scheme(text, at) {
+        at = after;
+    }
+    let reason = "a value beside its name";
+    if sign == b'%' {
+        let mut place = value::bare(text, at, Bare::Query);
+        if value::quote_at(text, at) == Some(3) {
+            place = value::bare(text, at + 3, Bare::Query);
+        }
+        return judged(scan, site, place, Form::Query, reason);
+    }
+    if value::quote_at(text, at).is_some() {
+        if let Some(place) = value::quoted(text, at) {
+            scan.work += (place.end - place.start) as u64;
+            let form = if sign == b':' && site.quote.is_some() { Form::Whole } else { Form::Quoted };
+            return judged(scan, site, place, form, reason);
+        }
+        // Never closed, as in a line that was cut off: what is there is taken as if it were bare.
+        let length = value::quote_at(text, at).unwrap_or(1);
+        let place = value::bare(text, at + length, Bare::Word);
+        return judged(scan, site, place, Form::Bare, reason);
+    }
+    // A list: `"passwords": ["a", "b"]`.
+    if text.get(at) == Some(&b'[') && site.name.level >= Level::Token {
+        return list(scan, site, at + 1);
+    }
+    if sign == b':'
+        && matches!(text.get(at), Some(b'|' | b'>'))
+        && text.get(at + 1).is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'-' | b'+' | b' ' | b'1'..=b'9'))
+    {
+        let line = scan.line_start(site.start);
+        let indent = text[line..site.start].iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
+        if let Some(place) = value::block(text, at, indent) {
+            return judged(scan, site, place, Form::Whole, "a block of lines below its name");
+        }
+        return;
+    }
+    if query {
+        return judged(scan, site, value::bare(text, at, Bare::Query), Form::Query, "a parameter of a URL or form");
+    }
+    let place = value::bare(text, at, Bare::Word);
+    scan.work += (place.end - place.start) as u64;
+    if place.start == place.end {
+        return;
+    }
+    if site.quote.is_some()
+        && !text[place.start..place.end]
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'))
+    {
+        // A bare value beside a name in quotes is a number or a word, or not of this kind at all.
+        return judged(scan, site, place, Form::Bare, reason);
+    }
+    let spaced = at > next || sign == b':' && at > next;
+    if spaced && site.name.level == Level::Password && site.quote.is_none() {
+        return rest_or_word(scan, site, place);
+    }
+    judged(scan, site, place, Form::Bare, reason);
+}
+
+/// A bare value that may be of several words: `password: correct horse battery`, but not `password: invalid for user root`.
+fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
+    let text = scan.text;
+    let line = scan.line_start(site.start);
+    let head = text[line..site.start].trim_ascii();
+    let at_line_start = head.iter().all(|byte| matches!(byte, b'-' | b' ' | b'"' | b'+' | b'#' | b'/' | b'*' | b';'))
+        || head == b"export"
+        || head == b"set";
+    let end = value::rest_of_line(text, first.start, None);
+    if end > first.end {
+        let words = || text[first.start..end].split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        if words().any(|word| judge::is_state(word)) {
+            // Prose. The first word may still be a secret, but then it shows.
+            let form = if judge::stands_out(&text[first.start..first.end], 6) { Form::Bare } else { Form::Announced };
+            return judged(scan, site, first, form, "a value beside its name");
+        }
+        if at_line_start
+            && words().count() <= 12
+            && !text[first.end..end].contains(&b'=')
+            && !text[first.end..end].windows(2).any(|pair| pair == b": ")
+        {
+            return judged(scan, site, Place { end, ..first }, Form::Whole, "the rest of the line after its name");
+        }
+    }
+    judged(scan, site, first, Form::Bare, "a value beside its name");
+}
+
+/// The strings of a list below one name.
+fn list(scan: &mut Scan, site: Site, mut at: usize) {
+    for _ in 0..MAX_LIST {
+        at = value::skip_space(scan.text, at);
+        if scan.byte(at) == Some(b',') {
+            at += 1;
+            continue;
+        }
+        let Some(length) = value::quote_at(scan.text, at) else { return };
+        let Some(place) = value::quoted(scan.text, at) else { return };
+        scan.work += (place.end - place.start) as u64;
+        judged(scan, site, place, Form::Quoted, "a list below its name");
+        at = place.end + length;
+        scan.name_end = scan.name_end.max(at);
+    }
+}
+
+/// More strings than this in one list are looked at as plain text.
+const MAX_LIST: usize = 64;
+
+/// `<name>value</name>`, `name="password">value<`, `<key>password</key><string>value</string>`.
+fn element(scan: &mut Scan, site: Site, next: usize) {
+    let text = scan.text;
+    let mut at = next;
+    if text.get(at) == Some(&b'<') {
+        // `password</key> <string>`: over the closing and the next opening tag.
+        let window = &text[at..text.len().min(at + 160)];
+        let Some(close) = memchr::memchr(b'>', window) else { return };
+        at = value::skip_space(text, at + close + 1);
+        if text.get(at) != Some(&b'<') || text.get(at + 1) == Some(&b'/') {
+            return;
+        }
+        let window = &text[at..text.len().min(at + 160)];
+        let Some(open) = memchr::memchr(b'>', window) else { return };
+        at += open + 1;
+    }
+    element_text(scan, site, at);
+}
+
+/// The text of an element whose opening tag ends at `at`.
+pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
+    let text = scan.text;
+    at = value::skip_space(text, at);
+    let (mut close, mut cdata) = (&b"<"[..], false);
+    if text[at..].starts_with(b"<![CDATA[") {
+        at += 9;
+        close = b"]]>";
+        cdata = true;
+    } else if let Some(head) = text.get(at.saturating_sub(4)..at)
+        && head == b"&gt;"
+    {
+        close = b"&lt;";
+    } else if at >= 6 && &text[at - 6..at] == b"\\u003e" {
+        close = b"\\u003c";
+    }
+    let window = &text[at..text.len().min(at + 4096)];
+    let Some(length) = memchr::memmem::find(window, close) else { return };
+    scan.work += length as u64;
+    if !cdata && window.get(length + 1).is_some_and(|byte| byte.is_ascii_alphabetic()) {
+        return;
+    }
+    let length = window[..length].trim_ascii_end().len();
+    if site.name.level == Level::Authorization {
+        return header::credentials(scan, at, at + length);
+    }
+    let at = scheme(text, at).unwrap_or(at);
+    let place = Place { start: at, end: (at + length).max(at).min(text.len()), quoted: true };
+    let place = Place {
+        end: place.end.min(
+            text[at..]
+                .iter()
+                .position(|byte| *byte == b'<')
+                .map_or(place.end, |lt| if cdata { place.end } else { at + lt }),
+        ),
+        ..place
+    };
+    judged(scan, site, place, Form::Whole, "the text of an element");
+}
+
+/// `"name", "value"`, and `name: password` with `value: x` beside or below it.
+fn pair(scan: &mut Scan, site: Site, next: usize) {
+    if let Some(at) = sibling(scan, site, next) {
+        return sibling_value(scan, site, at);
+    }
+    if site.quote.is_none() {
+        // The argument after a flag may stand on the next line of a YAML or of a plain list: `- --token\n- x`.
+        if site.flag {
+            flag_on_next_line(scan, site, next);
+        }
+        return;
+    }
+    let text = scan.text;
+    let at = value::skip_space(text, next);
+    if value::quote_at(text, at).is_none() {
+        return;
+    }
+    let Some(place) = value::quoted(text, at) else { return };
+    scan.work += (place.end - place.start) as u64;
+    match site.name.level {
+        Level::Authorization => return header::credentials(scan, place.start, place.end),
+        Level::Cookie => return header::pairs(scan, place.start, place.end, false),
+        _ => {}
+    }
+    let form = if site.flag { Form::Whole } else { Form::Announced };
+    if site.flag && text.get(place.start) == Some(&b'-') {
+        return;
+    }
+    judged(scan, site, place, form, "the next string after its name");
+}
+
+fn flag_on_next_line(scan: &mut Scan, site: Site, next: usize) {
+    let text = scan.text;
+    let mut at = value::skip_space(text, next);
+    if text[at.min(text.len())..].starts_with(b"- ") {
+        at = value::skip_blank(text, at + 2);
+        if text.get(at) == Some(&b'-') {
+            return;
+        }
+        let place = if value::quote_at(text, at).is_some() {
+            value::quoted(text, at)
+        } else {
+            Some(value::bare(text, at, Bare::Word))
+        };
+        if let Some(place) = place {
+            judged(scan, site, place, Form::Whole, "the next argument after a flag");
+        }
+    }
+}
+
+/// Where a `value` stands beside a name that is itself the value of `name`, `key` and the like.
+fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
+    let text = scan.text;
+    // Backwards: an opening mark, blanks, a sign, then the name of names.
+    let mut at = site.start;
+    if site.quote.is_some() {
+        let length = site.quote.map_or(0, |(from, to)| to - from);
+        at = at.checked_sub(length)?;
+    }
+    let head = &text[at.saturating_sub(48)..at];
+    let head = head.trim_ascii_end();
+    let head = head.strip_suffix(b"=").or_else(|| head.strip_suffix(b":"))?;
+    let head = head.trim_ascii_end();
+    let head = head.strip_suffix(b"&quot;").unwrap_or(head);
+    let end = head.len() - head.iter().rev().take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
+    let head = &head[..end];
+    let length =
+        head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
+    if !is_name_of_names(&head[head.len() - length..]) {
+        return None;
+    }
+    // Forwards: a name of values, with a sign after it.
+    let limit = text.len().min(next + MAX_SIBLING);
+    scan.work += (limit - next) as u64;
+    let mut at = next;
+    let mut lines = 0;
+    while at < limit {
+        let byte = text[at];
+        if byte == b'\n' {
+            lines += 1;
+            if lines > 3 {
+                return None;
+            }
+        }
+        if matches!(byte, b'}' | b'{' | b'<') {
+            return None;
+        }
+        if byte == b'>' {
+            return Some(at + 1);
+        }
+        if byte.is_ascii_alphabetic() && !text[at - 1].is_ascii_alphanumeric() {
+            let length = text[at..limit]
+                .iter()
+                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+                .count();
+            let word = &text[at..at + length];
+            let mut after = at + length;
+            if let Some(quote) = value::quote_at(text, after) {
+                after += quote;
+            }
+            after = value::skip_blank(text, after);
+            if matches!(text.get(after), Some(b':' | b'=')) {
+                // `n` of an escaped line end may stand before the word.
+                if is_name_of_values(word) || word.first() == Some(&b'n') && is_name_of_values(&word[1..]) {
+                    return Some(after + 1);
+                }
+                if is_name_of_names(word) {
+                    return None;
+                }
+            }
+            at += length;
+            continue;
+        }
+        at += 1;
+    }
+    None
+}
+
+/// How far ahead of a name its `value` is looked for.
+const MAX_SIBLING: usize = 300;
+
+/// `{"name": "DB_PASSWORD", …}`: names whose value is a name.
+pub(super) fn is_name_of_names(word: &[u8]) -> bool {
+    [
+        "name",
+        "key",
+        "field",
+        "header",
+        "id",
+        "param",
+        "parameter",
+        "parametername",
+        "label",
+        "variable",
+        "property",
+        "option",
+        "optionname",
+        "k",
+        "env",
+        "envname",
+        "displayname",
+        "settingname",
+        "attribute",
+        "prop",
+        "title",
+        "parameterkey",
+        "logicalid",
+        "secretname",
+        "fieldname",
+        "keyname",
+        "n",
+        "type",
+    ]
+    .iter()
+    .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// `{…, "value": "x"}`: names whose value is the value.
+pub(super) fn is_name_of_values(word: &[u8]) -> bool {
+    [
+        "value",
+        "val",
+        "v",
+        "content",
+        "contents",
+        "default",
+        "defaultvalue",
+        "default_value",
+        "secret",
+        "plaintext",
+        "text",
+        "data",
+        "parametervalue",
+        "secretvalue",
+        "stringvalue",
+        "string_value",
+        "current",
+        "newvalue",
+        "oldvalue",
+        "rawvalue",
+        "string",
+    ]
+    .iter()
+    .any(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn sibling_value(scan: &mut Scan, site: Site, at: usize) {
+    let text = scan.text;
+    if text.get(at - 1) == Some(&b'>') {
+        return element_text(scan, site, at);
+    }
+    let at = value::skip_blank(text, at);
+    let at = value::skip_blank(text, at);
+    if value::quote_at(text, at).is_some() {
+        if let Some(place) = value::quoted(text, at) {
+            match site.name.level {
+                Level::Authorization => return header::credentials(scan, place.start, place.end),
+                Level::Cookie => return header::pairs(scan, place.start, place.end, false),
+                _ => {}
+            }
+            scan.name_end = scan.name_end.max(place.end);
+            judged(scan, site, place, Form::Whole, "the value beside a name");
+        }
+        return;
+    }
+    if matches!(text.get(at), Some(b'|' | b'>')) {
+        let line = scan.line_start(at);
+        let indent = text[line..at].iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
+        if let Some(place) = value::block(text, at, indent) {
+            judged(scan, site, place, Form::Whole, "a block of lines below its name");
+        }
+        return;
+    }
+    let place = value::bare(text, at, Bare::Word);
+    judged(scan, site, place, Form::Bare, "the value beside a name");
+}
+
+/// Whether a name is a parameter's of a URL or form: `?name`, `&name`, `&amp;name`.
+fn is_query(text: &[u8], start: usize) -> bool {
+    let Some(before) = start.checked_sub(1).map(|at| text[at]) else { return false };
+    match before {
+        b'?' | b'&' => true,
+        b';' => text[..start].ends_with(b"&amp;"),
+        b'#' => start >= 2 && !text[start - 2].is_ascii_whitespace(),
+        _ => text[..start].ends_with(b"\\u0026") || text[..start].ends_with(b"%26"),
+    }
+}
+
+/// Skips a scheme's word before credentials that are the value of a name (`token: Bearer x`).
+pub(super) fn scheme(text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    [&b"bearer "[..], b"basic ", b"token ", b"apikey ", b"jwt "]
+        .iter()
+        .find(|scheme| judge::starts_with_ignore_case(rest, scheme))
+        .map(|scheme| value::skip_blank(text, at + scheme.len()))
+        .filter(|after| text.get(*after).is_some_and(|byte| !byte.is_ascii_whitespace()))
+}
+
+/// Takes a value if it is a secret.
+pub(super) fn judged(scan: &mut Scan, site: Site, place: Place, form: Form, reason: &'static str) {
+    let text = scan.text;
+    let mut place = place;
+    if let Some(found) = text.get(place.start..place.end) {
+        scan.work += found.len().min(judge::MAX_JUDGED) as u64;
+        if !judge::is_secret(found, site.name.level, form) {
+            return;
+        }
+    } else {
+        return;
+    }
+    if !place.quoted {
+        place = value::extend(text, place, if form == Form::Query { Bare::Query } else { Bare::Word });
+        place.end = trim_end(text, place.start, place.end);
+    }
+    // A number as the value of a name in quotes is JSON: what replaces it must be a string.
+    let wrap = if place.quoted { None } else { site.quote.map(|(from, to)| from..to) };
+    scan.name_end = scan.name_end.max(place.end);
+    scan.take_wrapped(place.start..place.end, rule_of(site), reason, wrap);
+}
+
+fn rule_of(site: Site) -> RuleId {
+    site.name.rule
+}
+
+/// A full stop or the like at the end of a bare value belongs to the sentence.
+fn trim_end(text: &[u8], start: usize, end: usize) -> usize {
+    let mut end = end;
+    while end > start + 1 && matches!(text[end - 1], b',' | b';') {
+        end -= 1;
+    }
+    end
+}

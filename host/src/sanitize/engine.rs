@@ -1,0 +1,303 @@
+//! The pass over a text: sightings from the prefilter go to what understands them, and what they find is put together.
+
+use super::anchor::{Anchors, Cursor, Literal};
+use super::assign::{self, ExtraNames};
+use super::command;
+use super::formats;
+use super::found::{Found, Scan};
+use super::header;
+use super::marker;
+use super::names::{Level, Name};
+use super::pem;
+use super::programs::PROGRAMS;
+use super::rule::{self, RuleId};
+use super::settings::{Checked, fold_key};
+use super::token::{self, Matcher};
+use super::url;
+
+/// What a literal's sighting means.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    /// A word that names of secrets hold.
+    Name,
+    /// `://`.
+    Address,
+    /// `BEGIN `.
+    Begin,
+    /// `LS0tLS1CRUdJTi`: `-----BEGIN ` in base64.
+    Base64,
+    /// `Private-Lines:` or `Private-MAC:`.
+    Putty,
+    /// `Bearer `, `Basic `.
+    Scheme,
+    /// A program that takes passwords.
+    Program,
+    /// A vendor's format, by number.
+    Format(u16),
+    /// A keyword of a rule from the configuration.
+    Keyword(u16),
+}
+
+/// Words by which names of secrets are found. Whether a name that holds one is such a name is [`super::names`]' business.
+const NAME_WORDS: &[&str] = &[
+    "passw",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "pass",
+    "psw",
+    "_pw",
+    "-pw",
+    "pw=",
+    "pw:",
+    "secret",
+    "token",
+    "key",
+    "auth",
+    "cred",
+    "bearer",
+    "cookie",
+    "sess",
+    "sid=",
+    "_sid",
+    "sid\"",
+    "sig=",
+    "sig\"",
+    "signature",
+    "hmac",
+    "jwt",
+    "psk",
+    "pin=",
+    "pin:",
+    "pin\"",
+    "_pin",
+    "pin ",
+    "userpin",
+    "pincode",
+    "cvv",
+    "cvc",
+    "otp",
+    "mfa",
+    "salt",
+    "pepper",
+    "mnemonic",
+    "phrase",
+    "seed",
+    "kennwort",
+    "wachtwoord",
+    "senha",
+    "contrase",
+    "motdepasse",
+    "mdp",
+    "parola",
+    "haslo",
+    "heslo",
+    "salasana",
+    "parool",
+    "пароль",
+    "密码",
+    "パスワード",
+    "비밀번호",
+    "community",
+    "login",
+    "csrf",
+    "xsrf",
+    "sas=",
+    "sas\"",
+    "assertion",
+    "verifier",
+    "code=",
+    "code\"",
+    "code:",
+    "_code",
+    "code ",
+    "key-data",
+    "webhook",
+    "upw",
+    "opw",
+];
+
+/// What a sanitizer is made of.
+#[derive(Debug)]
+pub(super) struct Engine {
+    anchors: Anchors<What>,
+    matchers: Vec<Matcher>,
+    pub settings: Checked,
+    /// Names of all rules by number.
+    pub names: Vec<String>,
+    /// The number of the first rule from the configuration.
+    first_custom: usize,
+}
+
+impl ExtraNames for Engine {
+    fn extra(&self, name: &[u8]) -> Option<Name> {
+        if self.settings.keys.is_empty() {
+            return None;
+        }
+        let folded = fold_key(name);
+        let known = self.settings.keys.iter().any(|key| folded.ends_with(key.as_str()));
+        known.then_some(Name { level: Level::Secret, rule: rule::KEY_NAME })
+    }
+}
+
+impl Engine {
+    pub(super) fn new(settings: Checked) -> Self {
+        let mut names: Vec<String> = rule::CONTEXTS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut literals = Vec::with_capacity(1024);
+        let mut add = |text: &[u8], exact: bool, what: What| {
+            let text = if exact { text.to_vec() } else { text.to_ascii_lowercase() };
+            literals.push(Literal { text: text.into(), exact, what });
+        };
+        for word in NAME_WORDS {
+            add(word.as_bytes(), false, What::Name);
+        }
+        for key in &settings.keys {
+            // In any spelling: the first letters that every spelling shares are those before its first cut, so three of them do.
+            add(key.as_bytes().get(..3).unwrap_or_default(), false, What::Name);
+        }
+        add(b"://", true, What::Address);
+        add(b"BEGIN ", true, What::Begin);
+        add(b"LS0tLS1CRUdJTi", true, What::Base64);
+        add(b"Private-Lines:", false, What::Putty);
+        add(b"Private-MAC:", false, What::Putty);
+        add(b"bearer ", false, What::Scheme);
+        add(b"basic ", false, What::Scheme);
+        for program in PROGRAMS {
+            for name in program.names.iter().filter(|name| name.len() >= 3) {
+                // With what stands after it, so that ordinary words which begin with a program's name are no sightings.
+                for end in [" ", "\"", "'", ".exe", "\\"] {
+                    add(format!("{name}{end}").as_bytes(), true, What::Program);
+                }
+            }
+            for name in program.names.iter().filter(|name| name.len() < 3) {
+                for end in [" -", " login ", " alias ", "\",", " connect"] {
+                    add(format!("{name}{end}").as_bytes(), true, What::Program);
+                }
+            }
+        }
+        let mut matchers = Vec::new();
+        for format in formats::TABLES.iter().flat_map(|table| table.iter()) {
+            let number = names.iter().position(|name| name == format.name).unwrap_or_else(|| {
+                names.push(format.name.to_owned());
+                names.len() - 1
+            });
+            if let Some(matcher) = Matcher::new(format.pattern, number as RuleId) {
+                add(matcher.literal(), true, What::Format(matchers.len() as u16));
+                matchers.push(matcher);
+            }
+        }
+        let first_custom = names.len();
+        for (number, rule) in settings.rules.iter().enumerate() {
+            names.push(rule.name.clone());
+            for keyword in &rule.keywords {
+                add(keyword.as_bytes(), false, What::Keyword(number as u16));
+            }
+        }
+        Self { anchors: Anchors::new(literals), matchers, settings, names, first_custom }
+    }
+
+    /// Everything secret in a text, sorted and without overlaps. `work` counts bytes looked at beyond the first pass.
+    pub(super) fn find(&self, text: &[u8], work: &mut u64) -> Vec<Found> {
+        let mut scan = Scan::new(text);
+        let mut cursor = Cursor::default();
+        let mut keywords: Vec<u16> = Vec::new();
+        let mut marker = marker::next(text, 0);
+        while let Some((at, length, what)) = self.anchors.next(text, &mut cursor) {
+            // What stands in a marker is ours.
+            while marker.as_ref().is_some_and(|range| range.end <= at) {
+                marker = marker.and_then(|range| marker::next(text, range.end));
+            }
+            if marker.as_ref().is_some_and(|range| range.start <= at) {
+                continue;
+            }
+            match what {
+                What::Name if at < scan.taken_end => {}
+                What::Name => assign::at_word(&mut scan, at, length, self),
+                What::Address => url::at_authority(&mut scan, at),
+                What::Begin => pem::at_begin(&mut scan, at),
+                What::Base64 => pem::at_base64(&mut scan, at),
+                What::Putty => pem::at_putty(&mut scan, at, length),
+                What::Scheme => header::at_scheme(&mut scan, at, length),
+                What::Program => {
+                    let name = text[at..at + length]
+                        .iter()
+                        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                        .count();
+                    let name = text[at..at + name].strip_suffix(b".exe").map_or(name, <[u8]>::len);
+                    command::at_program(&mut scan, at, name);
+                }
+                What::Format(number) => {
+                    if let Some(matcher) = self.matchers.get(number as usize) {
+                        token::at_literal(&mut scan, matcher, at);
+                    }
+                }
+                What::Keyword(number) => {
+                    if !keywords.contains(&number) {
+                        keywords.push(number);
+                    }
+                }
+            }
+        }
+        for at in memchr::memchr_iter(b'@', text) {
+            url::at_sign(&mut scan, at);
+        }
+        self.custom(&mut scan, &keywords);
+        *work += scan.work;
+        let mut found = scan.found;
+        found.retain(|found| !self.is_excepted(&text[found.start..found.end], found.rule));
+        merge(text, found)
+    }
+
+    fn custom(&self, scan: &mut Scan, keywords: &[u16]) {
+        for (number, rule) in self.settings.rules.iter().enumerate() {
+            if !rule.keywords.is_empty() && !keywords.contains(&(number as u16)) {
+                continue;
+            }
+            let id = (self.first_custom + number) as RuleId;
+            for captures in rule.regex.captures_iter(scan.text) {
+                if let Some(group) = captures.get(rule.group) {
+                    scan.take(group.range(), id, "a rule of the configuration");
+                }
+            }
+        }
+    }
+
+    pub(super) fn is_excepted(&self, value: &[u8], rule: RuleId) -> bool {
+        self.settings.except.iter().any(|except| {
+            except.rule.as_ref().is_none_or(|name| self.names.get(rule as usize) == Some(name))
+                && except.value.as_ref().is_none_or(|exactly| exactly.as_bytes() == value)
+                && except.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value))
+        })
+    }
+}
+
+/// Sorts, joins what overlaps, and keeps clear of markers. Of several rules for one place the one that began first and reached
+/// furthest names it, but a vendor's format within a value names the whole: it says more.
+fn merge(text: &[u8], mut found: Vec<Found>) -> Vec<Found> {
+    if found.len() > 1 {
+        found.sort_by(|a, b| a.start.cmp(&b.start).then(b.end.cmp(&a.end)));
+    }
+    let mut merged: Vec<Found> = Vec::with_capacity(found.len());
+    for next in found {
+        if let Some(last) = merged.last_mut()
+            && next.start < last.end
+        {
+            if last.rule as usize <= rule::KEY_NAME as usize && next.rule as usize >= rule::CONTEXTS.len() {
+                last.rule = next.rule;
+                last.reason = next.reason;
+            }
+            last.end = last.end.max(next.end);
+            last.wrap = None.or(last.wrap.take());
+            continue;
+        }
+        merged.push(next);
+    }
+    // A place that crosses a marker is cut before it; the marker stays whole.
+    for place in &mut merged {
+        if let Some(range) = marker::next(&text[..place.end], place.start) {
+            place.end = range.start;
+        }
+    }
+    merged.retain(|place| place.start < place.end && !super::judge::is_harmless(&text[place.start..place.end]));
+    merged
+}

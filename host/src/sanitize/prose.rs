@@ -1,0 +1,223 @@
+//! Values after a space: flags (`--token x`), directives (`requirepass x`), and sentences ("logged in with token x", "the password
+//! for root was set to x"). The vaguer the form, the more a value must look like a secret.
+
+use super::assign::{Site, judged, scheme};
+use super::found::Scan;
+use super::header;
+use super::judge::{self, Form};
+use super::names::Level;
+use super::value::{self, Bare, Place};
+
+/// Looks for the value of a name that is followed by a space; `at` is where the next word begins.
+pub(super) fn after_name(scan: &mut Scan, site: Site, at: usize) {
+    let text = scan.text;
+    let at = value::skip_blank(text, at);
+    if site.name.level == Level::Cookie {
+        return;
+    }
+    if site.name.level == Level::Authorization {
+        if scheme(text, at).is_some() {
+            header::authorization(scan, at);
+        }
+        return;
+    }
+    // `"password" value="x"`, and `<password type="x">y`.
+    if is_tag(text, site) {
+        return tag(scan, site, at);
+    }
+    if site.flag {
+        return flag(scan, site, at);
+    }
+    sentence(scan, site, at);
+}
+
+/// `--password x`.
+fn flag(scan: &mut Scan, site: Site, at: usize) {
+    let text = scan.text;
+    if matches!(text.get(at), Some(b'-' | b'|' | b'>' | b'<' | b'&' | b';' | b'/' | b']' | b'\\'))
+        && value::quote_at(text, at).is_none()
+        && !text[at..].starts_with(b"/ ")
+    {
+        // Another flag, the end of the command, or a file.
+        if !(text[at] == b'/' && !judge::is_path(&text[at..value::bare(text, at, Bare::Word).end]) || text[at] == b'<')
+        {
+            return;
+        }
+    }
+    if value::quote_at(text, at).is_some()
+        && let Some(place) = value::quoted(text, at)
+    {
+        return judged(scan, site, place, Form::Quoted, "the argument of a flag");
+    }
+    let mut place = value::bare(text, at, Bare::Word);
+    // The closing mark of the string that holds the command is not the argument's.
+    while place.end > place.start + 1 && matches!(text[place.end - 1], b'"' | b'\'' | b'`') {
+        place.end -= 1;
+    }
+    judged(scan, site, place, Form::Bare, "the argument of a flag");
+}
+
+/// Whether the name is an attribute's value or an element's name in an open tag.
+fn is_tag(text: &[u8], site: Site) -> bool {
+    let before = &text[site.start.saturating_sub(2)..site.start];
+    before.ends_with(b"<")
+        || site.quote.is_some() && before.ends_with(b"\"") && site.start >= 6 && text[..site.start - 1].ends_with(b"=")
+        || before.ends_with(b"='")
+}
+
+/// The rest of an open tag: a `value` attribute, or the text after it.
+fn tag(scan: &mut Scan, site: Site, at: usize) {
+    let text = scan.text;
+    let window = &text[at..text.len().min(at + 400)];
+    let end = memchr::memchr(b'>', window).unwrap_or(window.len());
+    scan.work += end as u64;
+    for name in [&b"value="[..], b"Value=", b"val=", b"content=", b"VALUE=", b"default="] {
+        if let Some(found) = memchr::memmem::find(&window[..end], name) {
+            let quote = at + found + name.len();
+            if value::quote_at(text, quote).is_some()
+                && let Some(place) = value::quoted(text, quote)
+            {
+                return judged(scan, site, place, Form::Whole, "the value beside a name");
+            }
+        }
+    }
+    if end < window.len() && end > 0 && window[end - 1] != b'/' {
+        super::assign::element_text(scan, site, at + end + 1);
+    }
+}
+
+/// A sentence, a directive, or a line of a table.
+fn sentence(scan: &mut Scan, site: Site, at: usize) {
+    let text = scan.text;
+    // A variable, a member of a path: what follows has nothing to do with it.
+    if matches!(scan.before(site.start), Some(b'$' | b'%' | b'{' | b'/' | b'\\' | b'=' | b'<' | b'#' | b'@' | b':')) {
+        return;
+    }
+    let limit = scan.line_end(at).min(at + MAX_SENTENCE);
+    let mut form = if is_directive(scan, site) { Form::Directive } else { Form::Prose };
+    let mut at = at;
+    for _ in 0..MAX_WORDS {
+        at = value::skip_blank(text, at);
+        if at >= limit {
+            return;
+        }
+        let end = at + text[at..limit].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        let word = &text[at..end];
+        let bare_word = word.strip_suffix(b":").unwrap_or(word);
+        let is = |words: &[&str]| words.iter().any(|candidate| bare_word.eq_ignore_ascii_case(candidate.as_bytes()));
+        if is(&[
+            "is", "was", "to", "as", "equals", "=", "->", "=>", ":", "be", "being", "now", "called", "reads", "string",
+            "value", "here",
+        ]) {
+            form = Form::Announced;
+        } else if is(&[
+            "set",
+            "changed",
+            "reset",
+            "updated",
+            "has",
+            "been",
+            "will",
+            "are",
+            "a",
+            "the",
+            "new",
+            "temporary",
+            "initial",
+            "generated",
+            "default",
+            "one-time",
+            "hash",
+            "currently",
+        ]) {
+        } else if is(&["for", "of", "on", "from", "and", "user", "in", "account", "root", "admin"])
+            && form != Form::Directive
+        {
+            // `password for bob is x`: over the next word, which must lead to an announcement.
+            let next = value::skip_blank(text, end);
+            let next_end =
+                next + text[next.min(limit)..limit].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+            if text[..next_end].ends_with(b":") {
+                form = Form::Announced;
+                at = next_end;
+                continue;
+            }
+            if is(&["for", "of"]) {
+                at = next_end;
+                continue;
+            }
+        } else if word.starts_with(b"(") {
+            // `password (root): x`
+            let Some(close) = memchr::memchr(b')', &text[at..limit]) else { return };
+            at += close + 1;
+            if matches!(text.get(at), Some(b':' | b'=')) {
+                at += 1;
+                form = Form::Announced;
+            }
+            continue;
+        } else {
+            return candidate(scan, site, at, form);
+        }
+        if word.len() > bare_word.len() {
+            form = Form::Announced;
+        }
+        at = end;
+    }
+}
+
+/// How many words may stand between a name and its value.
+const MAX_WORDS: usize = 7;
+/// How far after a name its value may begin.
+const MAX_SENTENCE: usize = 200;
+
+fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
+    let text = scan.text;
+    let at = scheme(text, at).unwrap_or(at);
+    if value::quote_at(text, at).is_some()
+        && let Some(place) = value::quoted(text, at)
+    {
+        if text[place.start..place.end].iter().filter(|byte| **byte == b' ').count() > 8 {
+            return;
+        }
+        // A quoted word after `password` is one; after `token` it may be what a parser met.
+        let known = site.name.level == Level::Password && site.quote.is_none();
+        let form = if known && !text[place.start..place.end].contains(&b' ') { Form::Quoted } else { form };
+        return judged(scan, site, place, form, "a quoted value after its name");
+    }
+    if value::begins_pair(text, at) {
+        return;
+    }
+    let mut place = value::bare(text, at, Bare::Word);
+    while place.end > place.start + 1
+        && matches!(text[place.end - 1], b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b'"' | b'\'')
+    {
+        // A mark at the end of the line may end the sentence or the password; the sentence is likelier unless it is odd.
+        if matches!(text[place.end - 1], b'!' | b'?') {
+            break;
+        }
+        place.end -= 1;
+    }
+    judged(scan, site, Place { ..place }, form, "a value in a sentence");
+}
+
+/// Whether the name is where a directive of a configuration file, or a program that asks line by line, has it.
+fn is_directive(scan: &mut Scan, site: Site) -> bool {
+    let line = scan.line_start(site.start);
+    let text = scan.text;
+    let head = text[line..site.start].trim_ascii();
+    if head.is_empty() || head.ends_with(b"\\n") {
+        return true;
+    }
+    let words = head.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let last: Vec<&[u8]> = words.rev().take(4).collect();
+    let is = |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+    // `machine x login y password z`, `username y password z`, `snmp-server community x`, `set requirepass x`.
+    last.get(1)
+        .is_some_and(|word| is(word, &["login", "user", "username", "account", "uid", "-u", "--user", "--username"]))
+        || last.first().is_some_and(|word| {
+            is(
+                word,
+                &["set", "config", "snmp-server", "enable", "identified", "sasl", "neighbor", "auth", "requirepass"],
+            )
+        })
+}

@@ -1,0 +1,2 @@
+//! What is taken and what is left, in the contexts that secrets occur in.
+mod basics;

@@ -1,0 +1,242 @@
+//! Token formats: what a vendor's tokens look like, as a pattern, and how one is matched by hand where its literal was seen.
+//!
+//! A pattern is literal text with runs in braces: `ghp_{a36}` is `ghp_` and 36 letters or digits, `{d8,10}:AA{s33}` begins with digits.
+//! The letter names the alphabet (see [`set`]), the numbers how many. A run without an upper bound is `{a20,}`.
+
+use super::found::Scan;
+use super::judge;
+use super::rule::RuleId;
+
+/// One vendor's format.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Format {
+    /// The rule's name; several formats of one vendor may share it.
+    pub name: &'static str,
+    pub pattern: &'static str,
+    /// Where the format is documented.
+    pub source: &'static str,
+}
+
+/// A pattern, ready to match.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    parts: Box<[Part]>,
+    /// Which of the parts is the literal that is searched for.
+    anchor: usize,
+    /// Place of the literal that is searched for within that part.
+    pub rule: RuleId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(&'static [u8]),
+    Run { set: u128, least: u16, most: u16 },
+}
+
+const fn span(from: u8, to: u8) -> u128 {
+    ((1_u128 << (to - from + 1)) - 1) << from
+}
+
+const DIGITS: u128 = span(b'0', b'9');
+const LOWER: u128 = span(b'a', b'z');
+const UPPER: u128 = span(b'A', b'Z');
+const ALNUM: u128 = DIGITS | LOWER | UPPER;
+
+const fn bit(byte: u8) -> u128 {
+    1 << byte
+}
+
+/// The alphabet that a letter names.
+const fn set(letter: u8) -> Option<u128> {
+    Some(match letter {
+        b'd' => DIGITS,
+        b'h' => DIGITS | span(b'a', b'f'),
+        b'H' => DIGITS | span(b'A', b'F'),
+        b'x' => DIGITS | span(b'a', b'f') | span(b'A', b'F'),
+        b'l' => LOWER,
+        b'u' => UPPER,
+        b'L' => LOWER | UPPER,
+        b'n' => LOWER | DIGITS,
+        b'N' => UPPER | DIGITS,
+        b'a' => ALNUM,
+        b'w' => ALNUM | bit(b'_'),
+        b'm' => ALNUM | bit(b'-'),
+        b's' => ALNUM | bit(b'_') | bit(b'-'),
+        b'e' => ALNUM | bit(b'_') | bit(b'-') | bit(b'='),
+        b'b' => ALNUM | bit(b'+') | bit(b'/') | bit(b'='),
+        b'B' => ALNUM | bit(b'+') | bit(b'/') | bit(b'=') | bit(b'_') | bit(b'-'),
+        b'p' => ALNUM | bit(b'_') | bit(b'-') | bit(b'.') | bit(b'='),
+        b't' => ALNUM | bit(b'_') | bit(b'-') | bit(b'.') | bit(b'~'),
+        b'c' => ALNUM | bit(b'.') | bit(b'/'),
+        b'g' => DIGITS | span(b'a', b'f') | span(b'A', b'F') | bit(b'-'),
+        _ => return None,
+    })
+}
+
+impl Matcher {
+    /// Reads a pattern; `None` if it is malformed or holds no literal (the tables are tested for it).
+    pub(super) fn new(pattern: &'static str, rule: RuleId) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut rest = pattern;
+        while !rest.is_empty() {
+            if let Some(open) = rest.strip_prefix('{') {
+                let (run, after) = open.split_once('}')?;
+                let set = set(*run.as_bytes().first()?)?;
+                let (least, most) = match run[1..].split_once(',') {
+                    None => (run[1..].parse().ok()?, run[1..].parse().ok()?),
+                    Some((least, "")) => (least.parse().ok()?, u16::MAX),
+                    Some((least, most)) => (least.parse().ok()?, most.parse().ok()?),
+                };
+                parts.push(Part::Run { set, least, most });
+                rest = after;
+            } else {
+                let end = rest.find('{').unwrap_or(rest.len());
+                parts.push(Part::Literal(rest.as_bytes().get(..end)?));
+                rest = &rest[end..];
+            }
+        }
+        let anchor = parts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, part)| match part {
+                Part::Literal(text) if text.len() >= super::anchor::MIN_LITERAL => Some((index, text.len())),
+                _ => None,
+            })
+            .max_by_key(|(index, length)| (*length, usize::MAX - index))?
+            .0;
+        Some(Self { parts: parts.into(), anchor, rule })
+    }
+
+    /// The literal to search for.
+    pub(super) fn literal(&self) -> &'static [u8] {
+        match self.parts.get(self.anchor) {
+            Some(Part::Literal(text)) => text,
+            _ => b"",
+        }
+    }
+
+    /// The whole token round the literal at `at`.
+    fn find(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
+        let mut end = at;
+        for (index, part) in self.parts.iter().enumerate().skip(self.anchor) {
+            match part {
+                Part::Literal(literal) => {
+                    if !text[end..].starts_with(literal) {
+                        return None;
+                    }
+                    end += literal.len();
+                }
+                Part::Run { set, least, most } => {
+                    let run = text[end..]
+                        .iter()
+                        .take(usize::from(*most).max(1))
+                        .take_while(|byte| holds(*set, **byte))
+                        .count();
+                    let run = if *most == u16::MAX {
+                        text[end..].iter().take_while(|byte| holds(*set, **byte)).count()
+                    } else {
+                        run
+                    };
+                    if run < usize::from(*least) {
+                        return None;
+                    }
+                    end += run;
+                    // The last run must be the whole of it: a longer one is something else.
+                    if index + 1 == self.parts.len()
+                        && text.get(end).is_some_and(|byte| {
+                            byte.is_ascii_alphanumeric() || holds(*set, *byte) && !matches!(byte, b'-' | b'.' | b'=')
+                        })
+                    {
+                        return None;
+                    }
+                }
+            }
+        }
+        if let Some(Part::Literal(_)) = self.parts.last()
+            && text.get(end).is_some_and(u8::is_ascii_alphanumeric)
+        {
+            return None;
+        }
+        let mut start = at;
+        for part in self.parts[..self.anchor].iter().rev() {
+            match part {
+                Part::Literal(literal) => {
+                    if !text[..start].ends_with(literal) {
+                        return None;
+                    }
+                    start -= literal.len();
+                }
+                Part::Run { set, least, most } => {
+                    let run = text[..start]
+                        .iter()
+                        .rev()
+                        .take(usize::from(*most))
+                        .take_while(|byte| holds(*set, **byte))
+                        .count();
+                    if run < usize::from(*least) {
+                        return None;
+                    }
+                    start -= run;
+                }
+            }
+        }
+        // A full stop or hyphens after it belong to the sentence.
+        while end > start
+            && matches!(text[end - 1], b'.' | b'-')
+            && self.parts.last().is_some_and(|part| matches!(part, Part::Run { least, most, .. } if least != most))
+        {
+            end -= 1;
+        }
+        (begins_token(text, start)).then_some((start, end))
+    }
+}
+
+fn holds(set: u128, byte: u8) -> bool {
+    byte < 128 && set >> byte & 1 == 1
+}
+
+/// Whether a token may begin here: not within a word, but after an escape (`\n`, `%3D`, `\u0026`) that ends in a letter.
+fn begins_token(text: &[u8], start: usize) -> bool {
+    let head = &text[start.saturating_sub(6)..start];
+    let Some(last) = head.last() else { return true };
+    if !last.is_ascii_alphanumeric() {
+        return true;
+    }
+    let ends =
+        |count: usize, lead: &[u8]| head.len() >= count + lead.len() && head[..head.len() - count].ends_with(lead);
+    matches!(last, b'n' | b'r' | b't') && ends(1, b"\\")
+        || last.is_ascii_hexdigit() && ends(2, b"%") && head[head.len() - 2].is_ascii_hexdigit()
+        || ends(4, b"\\u") && judge::is_hex(&head[head.len() - 4..])
+}
+
+/// Looks at a format whose literal was seen at `at`.
+pub(super) fn at_literal(scan: &mut Scan, matcher: &Matcher, at: usize) {
+    let text = scan.text;
+    let Some((start, end)) = matcher.find(text, at) else { return };
+    scan.work += (end - start) as u64;
+    let literal = matcher.literal().len();
+    // `ghp_xxxxxxxx…` in a manual is no token.
+    let body = &text[start..end];
+    let rest = if at == start { &body[literal..] } else { body };
+    if is_monotonous(rest) || judge::is_harmless(body) {
+        return;
+    }
+    scan.name_end = scan.name_end.max(start);
+    scan.take(start..end, matcher.rule, "prefix, alphabet and length");
+}
+
+/// Hardly any different characters: a placeholder.
+fn is_monotonous(rest: &[u8]) -> bool {
+    if rest.len() < 8 {
+        return rest.len() > 3 && rest.iter().all(|byte| *byte == rest[0]);
+    }
+    let mut seen = [false; 256];
+    let mut different = 0;
+    for byte in rest.iter().take(64) {
+        if !seen[*byte as usize] {
+            seen[*byte as usize] = true;
+            different += 1;
+        }
+    }
+    different < 4
+}
