@@ -16,6 +16,9 @@ const SHOWN_CHARACTERS: usize = 60;
 /// At most this many known keys are listed where none is near.
 const LISTED_KEYS: usize = 16;
 
+/// Capabilities that are not granted because everybody has them.
+const ALWAYS_LENT: [&str; 3] = ["log", "state", "redact"];
+
 /// Finds whether a text is a secret: gives the name of the kind.
 pub(super) type SecretCheck<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -63,7 +66,7 @@ impl Check<'_> {
         let mut sound = Vec::with_capacity(entries.len());
         for Entry { key, place, node } in entries {
             let below = join(path, &key);
-            match schema::property(schema, &key) {
+            let node = match schema::property(schema, &key) {
                 Some(Json::Bool(true)) => self.free(node, &below, &key),
                 Some(inner) => self.node(node, inner, &below, &key),
                 None => {
@@ -71,8 +74,8 @@ impl Check<'_> {
                     self.fault(&place, &below, "unknown key", hint);
                     None
                 }
-            }
-            .map(|node| sound.push(Entry { key, place, node }));
+            };
+            sound.extend(node.map(|node| Entry { key, place, node }));
         }
         if let Some(most) = schema.get("maxProperties").and_then(Json::as_u64).filter(|most| sound.len() as u64 > *most)
         {
@@ -135,7 +138,13 @@ impl Check<'_> {
         if words.contains(&text) {
             return Some(node);
         }
-        let hint = nearest(text, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        let bare = text.strip_prefix("ghost:host/").unwrap_or(text).split('@').next().unwrap_or(text);
+        let hint = match nearest(bare, words.iter().copied()) {
+            _ if words.contains(&"processes") && ALWAYS_LENT.contains(&bare) => {
+                Some(format!("`{bare}` is lent to every collector: leave it out"))
+            }
+            near => near.map(|word| format!("did you mean `{word}`?")),
+        };
         let problem = format!("`{}` is none of {}", shorten(text), listed(words));
         self.fault(&node.place, path, problem, hint);
         None

@@ -124,7 +124,7 @@ impl Effective {
         };
         let limits = below.ends_with(".limits");
         if node.place.line == 0 && node.place.origin == Origin::Default {
-            return true;
+            return node.entries().is_empty();
         }
         let defaults = self.tree.get("collector_defaults");
         let defaults = if limits { defaults.and_then(|defaults| defaults.get("limits")) } else { defaults };

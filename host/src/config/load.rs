@@ -2,7 +2,8 @@
 //! reading happens here, and every fault of every source is reported in one go.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,9 +73,15 @@ impl Config {
     /// # Errors
     /// A file that was named and is not there, one that cannot be read, and every fault at once.
     pub fn load(paths: &Paths, overrides: &[Override], hooks: &Hooks<'_>) -> Result<Loaded, LoadError> {
-        let text = read_file(paths)?;
-        let file = text.as_deref().map(|text| (paths.config_file.as_path(), text));
-        from_sources(file, &paths.config_dir(), overrides, hooks).map_err(LoadError::Faults)
+        let read = read_file(paths)?;
+        let file = read.as_ref().map(|read| (paths.config_file.as_path(), read.text.as_str()));
+        let mut loaded = from_sources(file, &paths.config_dir(), overrides, hooks).map_err(LoadError::Faults)?;
+        if read.is_some_and(|read| read.anybody_may_write) {
+            let place = Place::whole(Origin::File(Arc::from(paths.config_file.as_path())));
+            let notice = Fault::new(Some(&place), "", "anybody may write this file, and so grant a collector anything");
+            loaded.notices.push(notice.hint("chmod o-w"));
+        }
+        Ok(loaded)
     }
 }
 
@@ -121,8 +128,14 @@ pub(super) fn from_sources(
     }
 }
 
+/// A file that was read.
+struct Read {
+    text: String,
+    anybody_may_write: bool,
+}
+
 /// None where the usual place holds no file: that is how most machines run.
-fn read_file(paths: &Paths) -> Result<Option<String>, LoadError> {
+fn read_file(paths: &Paths) -> Result<Option<Read>, LoadError> {
     let path = || paths.config_file.clone();
     let failed = |source| LoadError::Read { path: path(), source };
     let file = match File::open(&paths.config_file) {
@@ -135,13 +148,14 @@ fn read_file(paths: &Paths) -> Result<Option<String>, LoadError> {
         }
         Err(error) => return Err(failed(error)),
     };
+    let anybody_may_write = file.metadata().map_err(failed)?.permissions().mode() & 0o002 != 0;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(LoadError::TooLarge { path: path() });
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(Read { text, anybody_may_write })),
         Err(error) => {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;

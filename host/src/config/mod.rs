@@ -38,7 +38,7 @@ pub use paths::{Arguments, CONFIG_VARIABLE, DATA_DIR_VARIABLE, Paths, PathsError
 pub use place::{Origin, Place};
 pub use settings::*;
 pub use units::{ByteSize, format_duration, parse_duration};
-pub use validate::{BUILTINS, Hooks};
+pub use validate::{BUILTINS, Digest, Hooks};
 
 #[cfg(test)]
 mod tests;

@@ -343,6 +343,11 @@ impl Capability {
         Capability::WasiSockets,
     ];
 
+    /// By its name in `grant`.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capability| capability.as_str() == name)
+    }
+
     /// As `grant` writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,9 @@
 //! The configuration as a whole, as its user meets it.
 
+#![expect(clippy::disallowed_methods, reason = "these files are a test's own")]
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::load::from_sources;
@@ -132,6 +135,21 @@ fn only_a_file_that_was_named_must_exist() {
     // Something other than absence is never taken for absence.
     let error = Config::load(&paths(dir.path().to_owned(), None), &[], &Hooks::default()).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read configuration file `{}`", dir.path().display()));
+}
+
+#[test]
+fn a_file_that_anybody_may_write_is_noticed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    fs::write(&file, "").unwrap();
+    let notices = |mode| {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        Config::load(&paths(file.clone(), None), &[], &Hooks::default()).unwrap().notices
+    };
+    assert_eq!(notices(0o664), []);
+    let expected =
+        format!("{}: anybody may write this file, and so grant a collector anything (chmod o-w)", file.display());
+    assert_eq!(notices(0o666)[0].to_string(), expected);
 }
 
 #[test]

@@ -158,7 +158,13 @@ pub(super) fn parse(text: &str, origin: &Origin) -> Result<Node, Vec<Fault>> {
             .iter()
             .map(|error| {
                 let place = error.span().map(|span| lines.place(span.start));
-                Fault::new(place.as_ref(), "", format!("no valid TOML: {}", error.message()))
+                let hint = match error.span().and_then(|span| text.get(span)) {
+                    Some(bare) if error.message().starts_with("string values must be quoted") => {
+                        Some(format!("write `{}`", quote(bare.trim())))
+                    }
+                    _ => None,
+                };
+                Fault { hint, ..Fault::new(place.as_ref(), "", format!("no valid TOML: {}", error.message())) }
             })
             .collect());
     }
@@ -238,6 +244,8 @@ impl<'a> Lines<'a> {
                 node: self.node(value, faults),
             });
         }
+        // As they were written, whatever order the parser keeps.
+        entries.sort_by_key(|entry| (entry.place.line, entry.place.column));
         Node { place: self.place(offset), value: Value::Table(entries) }
     }
 

@@ -10,15 +10,18 @@ use super::fault::Fault;
 use super::place::Place;
 use super::raw::{self, Raw};
 use super::settings::{
-    Clock, CollectorDefaults, Config, Control, Criteria, Daemon, DropIns, Find, Heartbeat, Host, Limits, Log, Sanitize,
-    SanitizeException, SanitizeRule, Snapshot, Store,
+    Clock, CollectorDefaults, Config, Control, DropIns, Heartbeat, Host, Limits, Log, Snapshot, Store,
 };
 use super::tree::{Node, join};
 
 mod clock;
 mod collector;
+mod daemon;
+mod name;
+mod sanitize;
 
 pub use collector::BUILTINS;
+use name::NameRule;
 
 /// What the configuration cannot judge by itself.
 pub struct Hooks<'a> {
@@ -27,8 +30,11 @@ pub struct Hooks<'a> {
     /// Whether a text is a secret by its form, and of which kind (the sanitizer).
     pub is_secret: SecretCheck<'a>,
     /// The SHA-256 of a file in lower-case hexadecimal, to hold against a pin; none leaves it to the loader.
-    pub digest: Option<&'a dyn Fn(&Path) -> io::Result<String>>,
+    pub digest: Option<Digest<'a>>,
 }
+
+/// Hashes a file.
+pub type Digest<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 
 /// Judges nothing.
 impl Default for Hooks<'_> {
@@ -159,45 +165,6 @@ impl Judge<'_> {
         Heartbeat { every: raw.every.0, sections: raw.sections, keep_raw: raw.keep_raw.0 }
     }
 
-    fn sanitize(&mut self, raw: raw::Sanitize, at: &At<'_>) -> Sanitize {
-        let keys_at = at.key("keys");
-        for (index, key) in raw.keys.iter().enumerate() {
-            if !key.chars().any(char::is_alphanumeric) {
-                self.fault(&keys_at.item(index), "is no name").hint = Some("such as `session_id`".to_owned());
-            }
-        }
-        let rules_at = at.key("rules");
-        let mut seen = HashMap::new();
-        let mut rules = Vec::with_capacity(raw.rules.len());
-        for (index, rule) in raw.rules.into_iter().enumerate() {
-            let at = rules_at.item(index);
-            self.name(&rule.name, &at.key("name"), NameRule::PLAIN);
-            self.once(&rule.name, &at.key("name"), &mut seen, "rule");
-            let groups = self.pattern(&rule.pattern, &at.key("pattern"));
-            let secret_group = rule.secret_group.unwrap_or(0);
-            if let Some(groups) = groups.filter(|groups| secret_group as usize > *groups) {
-                let problem = format!("the pattern has no group {secret_group}");
-                self.fault_with(&at.key("secret_group"), problem, format!("it has {groups}; 0 means the whole match"));
-            }
-            let keywords = rule.keywords.unwrap_or_default();
-            if let Some(empty) = keywords.iter().position(String::is_empty) {
-                self.fault(&at.key("keywords").item(empty), "must not be empty");
-            }
-            rules.push(SanitizeRule { name: rule.name, pattern: rule.pattern, keywords, secret_group });
-        }
-        let except_at = at.key("except");
-        let mut seen = HashMap::new();
-        let mut except = Vec::with_capacity(raw.except.len());
-        for (index, exception) in raw.except.into_iter().enumerate() {
-            let at = except_at.item(index);
-            self.name(&exception.name, &at.key("name"), NameRule::PLAIN);
-            self.once(&exception.name, &at.key("name"), &mut seen, "exception");
-            self.pattern(&exception.pattern, &at.key("pattern"));
-            except.push(SanitizeException { name: exception.name, pattern: exception.pattern });
-        }
-        Sanitize { keys: raw.keys, rules, except }
-    }
-
     fn host(&mut self, raw: raw::Host, at: &At<'_>) -> Host {
         let versions_at = at.key("versions");
         for (name, arguments) in &raw.versions {
@@ -222,52 +189,6 @@ impl Judge<'_> {
             self.fault_with(&at, problem, "choose a shorter one");
         }
         Control { socket }
-    }
-
-    fn daemons(&mut self, raw: Vec<raw::Daemon>, at: &At<'_>) -> Vec<Daemon> {
-        let mut seen = HashMap::new();
-        let mut daemons = Vec::with_capacity(raw.len());
-        for (index, daemon) in raw.into_iter().enumerate() {
-            let at = at.item(index);
-            self.name(&daemon.name, &at.key("name"), NameRule::DAEMON);
-            self.once(&daemon.name, &at.key("name"), &mut seen, "daemon");
-            let find = match daemon.r#match {
-                None => Find::BaseName(daemon.name.clone()),
-                Some(criteria) => Find::Any(Box::new(self.criteria(criteria, &at.key("match")))),
-            };
-            daemons.push(Daemon { name: daemon.name, find, restarted_for: daemon.restarted_for.0 });
-        }
-        daemons
-    }
-
-    fn criteria(&mut self, raw: raw::Match, at: &At<'_>) -> Criteria {
-        if let Some(pattern) = &raw.cmdline {
-            self.pattern(pattern, &at.key("cmdline"));
-        }
-        for (key, value) in [("executable", &raw.executable), ("script", &raw.script)] {
-            if value.as_ref().is_some_and(|value| value.contains('/') && !value.starts_with('/')) {
-                let hint = "write the base name alone, or the absolute path";
-                self.fault_with(&at.key(key), "is neither a base name nor an absolute path", hint);
-            }
-        }
-        let criteria = Criteria {
-            name: raw.name,
-            executable: raw.executable,
-            script: raw.script,
-            cmdline: raw.cmdline,
-            pid_file: raw.pid_file.map(|file| {
-                let at = at.key("pid_file");
-                if !file.starts_with('/') && !file.starts_with('~') {
-                    self.fault(&at, format!("`{}` is not an absolute path", shorten(&file)));
-                }
-                self.path(&file, &at)
-            }),
-            unit: raw.unit.map(|unit| if unit.contains('.') { unit } else { format!("{unit}.service") }),
-        };
-        if criteria == Criteria::default() {
-            self.fault_with(at, "says nothing", "leave it out for the default rule, or give `name`, `executable`, `script`, `cmdline`, `pid_file` or `unit`");
-        }
-        criteria
     }
 
     /// Absolute; what is relative starts from the configuration file's directory.
@@ -312,49 +233,6 @@ impl Judge<'_> {
 
 /// A socket's path is 108 bytes with its NUL on Linux and 104 on macOS (unix(7), unix(4)).
 const MAX_SOCKET_PATH_BYTES: usize = 103;
-
-/// What a name may be made of. The schema says the same by patterns.
-#[derive(Clone, Copy)]
-struct NameRule {
-    accepts: fn(&str) -> bool,
-    hint: &'static str,
-}
-
-impl NameRule {
-    const PLAIN: Self = Self {
-        accepts: |name| first_and_rest(name, |c| c.is_ascii_lowercase(), |c| lower_or_digit(c) || c == '-'),
-        hint: "1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter",
-    };
-    const SECTION: Self = Self {
-        accepts: |name| first_and_rest(name, |c| c.is_ascii_lowercase(), |c| lower_or_digit(c) || c == '_'),
-        hint: "1 to 64 of `a-z`, `0-9` and `_`, beginning with a letter",
-    };
-    const ROOT: Self = Self {
-        accepts: |name| first_and_rest(name, |c| c.is_ascii_lowercase(), |c| lower_or_digit(c) || c == '_' || c == '-'),
-        hint: "1 to 64 of `a-z`, `0-9`, `_` and `-`, beginning with a letter",
-    };
-    const VERSION: Self = Self {
-        accepts: |name| {
-            first_and_rest(name, |c| c.is_ascii_alphabetic(), |c| c.is_ascii_alphanumeric() || "_.+-".contains(c))
-        },
-        hint: "1 to 64 letters, digits and `_ . + -`, beginning with a letter",
-    };
-    const DAEMON: Self = Self {
-        accepts: |name| {
-            first_and_rest(name, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "_.@:-".contains(c))
-        },
-        hint: "1 to 64 letters, digits and `_ . @ : -`, beginning with a letter or a digit",
-    };
-}
-
-fn lower_or_digit(c: char) -> bool {
-    c.is_ascii_lowercase() || c.is_ascii_digit()
-}
-
-fn first_and_rest(name: &str, first: impl Fn(char) -> bool, rest: impl Fn(char) -> bool) -> bool {
-    let mut characters = name.chars();
-    name.len() <= 64 && characters.next().is_some_and(first) && characters.all(rest)
-}
 
 fn store(raw: &raw::Store) -> Store {
     Store {

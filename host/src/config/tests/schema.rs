@@ -16,13 +16,13 @@ fn as_json(text: &str) -> serde_json::Value {
 
 #[test]
 fn the_committed_schema_is_current() {
-    if std::env::var_os("GHOSTD_UPDATE_SCHEMA").is_some() {
+    if std::env::var_os("GHOSTD_UPDATE_FILES").is_some() {
         fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/ghostd.schema.json"), schema_json()).unwrap();
     }
     assert_eq!(
         committed("ghostd.schema.json"),
         schema_json(),
-        "write it anew: GHOSTD_UPDATE_SCHEMA=1 cargo test -p ghostd --lib config::"
+        "write it anew: GHOSTD_UPDATE_FILES=1 cargo test -p ghostd --lib config::"
     );
 }
 

@@ -8,7 +8,8 @@ use super::super::check::shorten;
 use super::super::nearest::nearest;
 use super::super::raw;
 use super::super::settings::{Capability, Collector, DropIns, Source};
-use super::{At, Judge, NameRule, limits};
+use super::name::NameRule;
+use super::{At, Judge, limits};
 
 /// What `builtin:` may name.
 pub const BUILTINS: [&str; 6] = ["daemon", "clock", "metric", "patch", "anomaly", "telemetry"];
