@@ -113,6 +113,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is marked to be kept, at its capture or later.
+    pub fn is_important(&self) -> bool {
+        self.important_at_capture || self.mark.is_some()
+    }
+
     /// How the next snapshot refers to this one.
     pub fn as_previous(&self) -> Previous {
         Previous { id: self.id, sha256: self.sha256 }
@@ -186,10 +191,19 @@ pub(super) fn ids(db: &Connection) -> rusqlite::Result<Vec<SnapshotId>> {
     db.prepare_cached("SELECT id FROM snapshots")?.query_map([], |row| parsed(row, 0))?.collect()
 }
 
-/// Every entry, newest first; at most `limit`.
-pub(super) fn entries(db: &Connection, limit: u64) -> rusqlite::Result<Vec<Entry>> {
-    db.prepare_cached("SELECT entry, mark FROM snapshots ORDER BY sequence DESC LIMIT ?1")?
-        .query_map([int(limit)], read_entry)?
+/// The query for [`read_entry`] over all of them.
+pub(super) const NEWEST_FIRST: &str = "SELECT entry, mark FROM snapshots ORDER BY sequence DESC";
+
+/// Every entry, newest first.
+pub(super) fn entries(db: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    db.prepare_cached(NEWEST_FIRST)?.query_map([], read_entry)?.collect()
+}
+
+/// The names that begin so, at most `limit`.
+pub(super) fn ids_beginning_with(db: &Connection, prefix: &str, limit: usize) -> rusqlite::Result<Vec<SnapshotId>> {
+    // Ids have digits, lower-case letters up to `f` and hyphens: `g` is behind everything that begins so.
+    db.prepare_cached("SELECT id FROM snapshots WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id LIMIT ?2")?
+        .query_map((prefix, int(limit as u64)), |row| parsed(row, 0))?
         .collect()
 }
 

@@ -156,7 +156,7 @@ pub fn id_of_snapshot_file(name: &str) -> Option<SnapshotId> {
 }
 
 /// The id in a mark's file name.
-pub fn id_of_mark_file(name: &str) -> Option<SnapshotId> {
+pub(super) fn id_of_mark_file(name: &str) -> Option<SnapshotId> {
     name.strip_prefix("snapshot-")?.strip_suffix(".keep")?.parse().ok()
 }
 

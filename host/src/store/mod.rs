@@ -22,8 +22,12 @@ mod directory;
 mod disk;
 mod error;
 mod exclusive;
+mod history;
+mod listing;
 mod load;
 mod lock;
+mod name;
+mod reader;
 mod samples;
 mod start;
 #[cfg(test)]
@@ -43,6 +47,9 @@ pub use directory::{
 pub use disk::{DiskError, Folder, TEMPORARY_PREFIX, atomic_write};
 pub use error::StoreError;
 pub use exclusive::{ExclusiveStore, Stored};
+pub use history::{MAX_ROWS, NumberedEvent, Series, Span};
 pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
+pub use name::{MIN_PREFIX, Name, parse_time};
+pub use reader::{Filter, Reader, Source};
 pub use start::{DatabaseStart, StartReport};

@@ -1,5 +1,6 @@
 //! The store as a whole, over real files in a temporary directory.
 
 mod chain;
+mod reader;
 mod records;
 mod start;

@@ -1,0 +1,216 @@
+//! Reading back what was recorded beside snapshots.
+//!
+//! Owns: the queries over history and state, for the writer and for readers alike. Must not know: what is done with
+//! the answers.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row};
+use serde::Serialize;
+
+use super::batch::{CollectorState, Document, SectionMeta, StoredFinding, StoredSection};
+use super::catalog::json_column;
+use super::database::int;
+use super::samples;
+use crate::model::{Attributes, Event, Heartbeat, Moment, Reading, Section, Wall};
+
+/// The most rows that one question answers.
+pub const MAX_ROWS: u64 = 1_000_000;
+
+/// Which part of a history is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// From here on.
+    pub since: Option<Wall>,
+    /// Up to and with here.
+    pub until: Option<Wall>,
+    /// At most so many, the newest.
+    pub limit: u64,
+}
+
+impl Span {
+    /// Everything since then.
+    pub fn since(since: Wall) -> Self {
+        Self { since: Some(since), until: None, limit: MAX_ROWS }
+    }
+
+    /// The last so many.
+    pub fn last(limit: u64) -> Self {
+        Self { since: None, until: None, limit }
+    }
+
+    fn parameters(&self) -> [i64; 3] {
+        [self.since.map_or(i64::MIN, |at| at.0), self.until.map_or(i64::MAX, |at| at.0), int(self.limit.min(MAX_ROWS))]
+    }
+}
+
+/// An event with its number, which grows by one with each and so tells what is new.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NumberedEvent {
+    /// Its number.
+    pub id: u64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Something that is measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Series {
+    /// Its number in the store.
+    pub id: u32,
+    /// Which collector returns it.
+    pub collector: String,
+    /// Its metric's name.
+    pub name: String,
+    /// UCUM; empty for none.
+    pub unit: String,
+    /// What tells it from others of the same name.
+    pub labels: Attributes,
+}
+
+/// The latest sections.
+pub(super) fn sections(db: &Connection) -> rusqlite::Result<Vec<StoredSection>> {
+    rows(db, "SELECT collector, meta, section FROM sections ORDER BY collector, key", [], |row| {
+        let meta: SectionMeta = json_column(row, 1)?;
+        let section: Section = json_column(row, 2)?;
+        Ok(StoredSection {
+            collector: row.get(0)?,
+            collected_at: Moment {
+                wall: meta.collected_at,
+                boottime_ns: meta.boottime_ns,
+                boot_id: meta.boot_id.into(),
+            },
+            generation: meta.generation,
+            component_sha256: meta.component_sha256,
+            config_sha256: meta.config_sha256,
+            section,
+        })
+    })
+}
+
+/// Every collector's state.
+pub(super) fn states(db: &Connection) -> rusqlite::Result<Vec<CollectorState>> {
+    let mut states: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?));
+    for (collector, key, value) in rows(db, "SELECT collector, key, value FROM states", [], read)? {
+        states.entry(collector).or_default().insert(key, value);
+    }
+    Ok(states.into_iter().map(|(collector, entries)| CollectorState { collector, entries }).collect())
+}
+
+/// Findings that are open, and those resolved at `since` or later.
+pub(super) fn findings(db: &Connection, since: Wall) -> rusqlite::Result<Vec<StoredFinding>> {
+    let query = "SELECT collector, opened_at, resolved_at, by_hand, finding FROM findings \
+                 WHERE resolved_at IS NULL OR resolved_at >= ?1 ORDER BY opened_at, collector, fingerprint";
+    rows(db, query, [since.0], |row| {
+        let by_hand = match row.get_ref(3)? {
+            rusqlite::types::ValueRef::Null => None,
+            _ => Some(json_column(row, 3)?),
+        };
+        Ok(StoredFinding {
+            collector: row.get(0)?,
+            opened_at: Wall(row.get(1)?),
+            resolved_at: row.get::<_, Option<i64>>(2)?.map(Wall),
+            by_hand,
+            finding: json_column(row, 4)?,
+        })
+    })
+}
+
+/// The documents of all namespaces.
+pub(super) fn documents(db: &Connection) -> rusqlite::Result<Vec<Document>> {
+    rows(db, "SELECT namespace, key, updated_at, document FROM documents ORDER BY namespace, key", [], |row| {
+        Ok(Document { namespace: row.get(0)?, key: row.get(1)?, at: Wall(row.get(2)?), document: json_column(row, 3)? })
+    })
+}
+
+/// Heartbeats, oldest first.
+pub(super) fn heartbeats(db: &Connection, span: &Span) -> rusqlite::Result<Vec<Heartbeat>> {
+    let query = "SELECT beat FROM heartbeats WHERE at BETWEEN ?1 AND ?2 ORDER BY sequence DESC LIMIT ?3";
+    rows(db, query, span.parameters(), |row| json_column(row, 0)).map(oldest_first)
+}
+
+/// The last heartbeat.
+pub(super) fn last_heartbeat(db: &Connection) -> rusqlite::Result<Option<Heartbeat>> {
+    rows(db, "SELECT beat FROM heartbeats ORDER BY sequence DESC LIMIT 1", [], |row| json_column(row, 0))
+        .map(|beats| beats.into_iter().next())
+}
+
+/// Events, oldest first.
+pub(super) fn events(db: &Connection, span: &Span) -> rusqlite::Result<Vec<NumberedEvent>> {
+    let query = "SELECT id, event FROM events WHERE at BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3";
+    rows(db, query, span.parameters(), numbered_event).map(oldest_first)
+}
+
+/// At most `limit` events after the one of that number, oldest first: what a follower asks for.
+pub(super) fn events_after(db: &Connection, id: u64, limit: u64) -> rusqlite::Result<Vec<NumberedEvent>> {
+    let query = "SELECT id, event FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
+    rows(db, query, [int(id), int(limit.min(MAX_ROWS))], numbered_event)
+}
+
+/// Everything that is measured.
+pub(super) fn series(db: &Connection) -> rusqlite::Result<Vec<Series>> {
+    rows(db, "SELECT id, collector, name, unit, labels FROM series ORDER BY collector, name, id", [], |row| {
+        Ok(Series {
+            id: row.get(0)?,
+            collector: row.get(1)?,
+            name: row.get(2)?,
+            unit: row.get(3)?,
+            labels: json_column(row, 4)?,
+        })
+    })
+}
+
+/// The points of some series of one collector, oldest first: time, series, reading.
+pub(super) fn points(
+    db: &Connection,
+    collector: &str,
+    wanted: &[u32],
+    span: &Span,
+) -> rusqlite::Result<Vec<(Wall, u32, Reading)>> {
+    let [since, until, limit] = span.parameters();
+    let query =
+        "SELECT at, points FROM samples WHERE collector = ?4 AND at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT ?3";
+    let found = rows(db, query, (since, until, limit, collector), |row| {
+        let at = Wall(row.get(0)?);
+        let points = samples::unpack(row.get_ref(1)?.as_blob()?);
+        Ok(points.filter(|(id, _)| wanted.contains(id)).map(|(id, reading)| (at, id, reading)).collect::<Vec<_>>())
+    })?;
+    Ok(found.into_iter().rev().flatten().collect())
+}
+
+/// The rows that can be read. One that cannot is left out and logged: a broken row must not hide the others.
+fn rows<T>(
+    db: &Connection,
+    query: &str,
+    parameters: impl rusqlite::Params,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = db.prepare_cached(query)?;
+    let mut rows = statement.query(parameters)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        match read(row) {
+            Ok(value) => all.push(value),
+            Err(
+                error @ (rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)),
+            ) => {
+                tracing::warn!(%error, query, "A row of the database cannot be read and is left out.");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+fn numbered_event(row: &Row<'_>) -> rusqlite::Result<NumberedEvent> {
+    Ok(NumberedEvent { id: row.get::<_, i64>(0)?.unsigned_abs(), event: json_column(row, 1)? })
+}
+
+fn oldest_first<T>(mut rows: Vec<T>) -> Vec<T> {
+    rows.reverse();
+    rows
+}
