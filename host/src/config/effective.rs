@@ -21,8 +21,8 @@ impl Effective {
         Self { tree }
     }
 
-    /// TOML with the origin of each value as a comment. What a collector merely has from
-    /// `[collector_defaults]` is not repeated.
+    /// TOML with the origin of each value as a comment. What a collector merely has from `[collector_defaults]`, or a
+    /// daemon from `[daemon_defaults]`, is not repeated.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         self.table(&self.tree, "", &mut text);
@@ -117,19 +117,20 @@ impl Effective {
         }
     }
 
-    /// Whether a collector has this from the defaults, or from nobody.
+    /// Whether a collector or a daemon has this from the common defaults, or from nobody.
     fn is_inherited(&self, path: &str, key: &str, node: &Node) -> bool {
-        let Some(below) = path.strip_prefix("collector.") else {
-            return false;
+        let defaults = match path.strip_prefix("collector.") {
+            Some(below) if below.ends_with(".limits") => {
+                self.tree.get("collector_defaults").and_then(|d| d.get("limits"))
+            }
+            Some(_) => self.tree.get("collector_defaults"),
+            None if path == "daemon" => self.tree.get("daemon_defaults"),
+            None => return false,
         };
-        let limits = below.ends_with(".limits");
         if node.place.line == 0 && node.place.origin == Origin::Default {
             return node.entries().is_empty();
         }
-        let defaults = self.tree.get("collector_defaults");
-        let defaults = if limits { defaults.and_then(|defaults| defaults.get("limits")) } else { defaults };
-        !is_table(node)
-            && defaults.and_then(|defaults| defaults.get(key)).is_some_and(|default| default.place == node.place)
+        !is_table(node) && defaults.and_then(|defaults| defaults.get(key)).is_some_and(|same| same.place == node.place)
     }
 }
 

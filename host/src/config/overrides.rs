@@ -1,6 +1,7 @@
 //! Single values from the command line (`--set snapshot.every=1s`) and the environment
 //! (`GHOSTD__SNAPSHOT__EVERY=1s`). They are laid over the file and judged as it is.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::fault::Fault;
@@ -32,10 +33,13 @@ impl Override {
         }
     }
 
-    /// All variables of this kind, sorted by name.
-    pub fn from_environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Self> {
-        let mut found: Vec<(String, String)> =
-            variables.into_iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)).collect();
+    /// All variables of this kind (of [`std::env::vars_os`]), sorted by name.
+    pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Self> {
+        let mut found: Vec<(String, String)> = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+            .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
+            .collect();
         found.sort();
         found
             .into_iter()
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn variables_name_keys() {
         let variables = [("GHOSTD__LOG__LEVEL", "debug"), ("GHOSTD_CONFIG", "/x"), ("HOME", "/root")];
-        let found = Override::from_environment(variables.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        let found = Override::from_environment(variables.map(|(k, v)| (k.into(), v.into())));
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_node().unwrap().to_json().to_string(), r#"{"log":{"level":"debug"}}"#);
     }

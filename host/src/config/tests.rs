@@ -168,8 +168,8 @@ fn files_that_are_no_text_are_refused() {
 fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
     let file = "[log]\nlevel = 'error'\nformat = 'json'\n[store]\nmax_count = 1\n";
     let mut overrides = Override::from_environment([
-        ("GHOSTD__LOG__LEVEL".to_owned(), "debug".to_owned()),
-        ("GHOSTD__STORE__MAX_COUNT".to_owned(), "2".to_owned()),
+        ("GHOSTD__LOG__LEVEL".into(), "debug".into()),
+        ("GHOSTD__STORE__MAX_COUNT".into(), "2".into()),
     ]);
     overrides.push(Override::argument("log.level=trace").unwrap());
     let file = Some((Path::new("f.toml"), file));
@@ -220,4 +220,30 @@ fn a_reload_is_told_what_changed() {
     assert_eq!(changes.daemons.added, ["nginx"]);
     assert_eq!(changes.daemons.changed, ["healer"]);
     assert_eq!(changes.daemons.removed.len(), 7);
+}
+
+/// Whatever key is given something that it cannot be: it is told at that key, and as one fault.
+#[test]
+fn every_key_refuses_a_value_of_no_use() {
+    let rows = defaults().effective.to_json();
+    let keys: Vec<&str> = rows.as_array().unwrap().iter().filter_map(|row| row["key"].as_str()).collect();
+    assert!(keys.len() > 100, "{} keys", keys.len());
+    for key in keys.into_iter().filter(|key| !key.contains('[')) {
+        let faults = load(&format!("{key} = -1.5\n")).expect_err(key);
+        let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+        assert_eq!(paths, [key], "{faults}");
+    }
+}
+
+/// A text that was damaged anywhere is accepted or told, and in no case a panic or a fault without a place.
+#[test]
+fn damaged_texts_are_told_with_a_place() {
+    for at in (0..DEFAULT_TOML.len()).step_by(173).filter(|at| DEFAULT_TOML.is_char_boundary(*at)) {
+        for damage in ["", "]", "'", "=", "\u{1f525}", "\0", "[["] {
+            let text = format!("{}{damage}{}", &DEFAULT_TOML[..at], DEFAULT_TOML.get(at + 1..).unwrap_or_default());
+            if let Err(faults) = load(&text) {
+                assert!(faults.iter().all(|fault| fault.place.is_some()), "{faults}");
+            }
+        }
+    }
 }
