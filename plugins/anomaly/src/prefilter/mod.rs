@@ -1,0 +1,194 @@
+//! Finds the lines of a block that are worth reading, without looking at the others line by line.
+//!
+//! It may say yes too often; [`crate::classify`] has the last word. It must not say no to an anomaly, which a test
+//! holds over every labelled line of the fixtures. It knows nothing of files, events or severities.
+
+mod patterns;
+mod simd;
+
+use patterns::{ByteSet, PATTERNS, Pattern};
+use simd::{POSITIONS, Tables};
+use std::sync::LazyLock;
+
+/// The compiled patterns. Built once, some 20 KiB.
+pub struct Prefilter {
+    tables: Tables,
+    /// For each position and byte, one bit for each pattern that accepts it there.
+    accepts: Box<[[u128; 256]; POSITIONS]>,
+    patterns: Vec<Pattern>,
+}
+
+/// The number of buckets: one bit of a byte each.
+const BUCKETS: usize = 8;
+
+impl Default for Prefilter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Prefilter {
+    /// The one of this process.
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Prefilter> = LazyLock::new(Prefilter::new);
+        &SHARED
+    }
+
+    /// Compiles the patterns.
+    pub fn new() -> Self {
+        let patterns: Vec<Pattern> = PATTERNS.iter().map(|text| patterns::parse(text)).collect();
+        let mut accepts = Box::new([[0u128; 256]; POSITIONS]);
+        for (index, pattern) in patterns.iter().enumerate() {
+            for (position, set) in pattern.sets.iter().take(POSITIONS).enumerate() {
+                for (byte, _) in set.iter().enumerate().filter(|(_, member)| **member) {
+                    accepts[position][byte] |= 1 << index;
+                }
+            }
+        }
+        Self { tables: tables(&patterns), accepts, patterns }
+    }
+
+    /// The first position at or behind `from` where a pattern matches. `hay[from..]` must begin at a line, and a
+    /// pattern for the start of a line matches at the line end before it, so `hay` should hold that byte; where it
+    /// does not (`from` is 0), the first line is looked at on its own by the caller.
+    pub fn find(&self, hay: &[u8], from: usize) -> Option<usize> {
+        let mut at = from;
+        loop {
+            at = simd::find(&self.tables, hay, at);
+            if at >= hay.len() {
+                return None;
+            }
+            if self.verify(hay, at) {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+
+    fn verify(&self, hay: &[u8], at: usize) -> bool {
+        let mut bits = u128::MAX;
+        for (position, accepts) in self.accepts.iter().enumerate() {
+            bits &= accepts[usize::from(hay[at + position])];
+        }
+        while bits != 0 {
+            let pattern = &self.patterns[bits.trailing_zeros() as usize];
+            bits &= bits - 1;
+            if pattern.boundary && at > 0 && hay[at - 1].is_ascii_alphanumeric() {
+                continue;
+            }
+            let rest = &hay[at + POSITIONS..];
+            let more = &pattern.sets[POSITIONS..];
+            if rest.len() >= more.len() && more.iter().zip(rest).all(|(set, b)| set[usize::from(*b)]) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Spreads the patterns over the buckets, each into the one that it makes least less selective.
+fn tables(patterns: &[Pattern]) -> Tables {
+    let mut buckets = vec![[[false; 32]; POSITIONS]; BUCKETS];
+    let halves = |set: &ByteSet| {
+        let mut halves = [false; 32];
+        for (byte, _) in set.iter().enumerate().filter(|(_, member)| **member) {
+            halves[byte & 15] = true;
+            halves[16 + (byte >> 4)] = true;
+        }
+        halves
+    };
+    // How much of all input a bucket lets through, as a product over positions of the share of nibbles it accepts.
+    let share = |bucket: &[[bool; 32]; POSITIONS]| -> f64 {
+        bucket
+            .iter()
+            .map(|halves| {
+                let count = |part: &[bool]| f64::from(u8::try_from(part.iter().filter(|b| **b).count()).unwrap_or(16));
+                count(&halves[..16]) * count(&halves[16..]) / 256.0
+            })
+            .product()
+    };
+    for pattern in patterns {
+        let with = |bucket: &[[bool; 32]; POSITIONS]| {
+            let mut joined = *bucket;
+            for (into, set) in joined.iter_mut().zip(&pattern.sets) {
+                for (to, from) in into.iter_mut().zip(halves(set)) {
+                    *to |= from;
+                }
+            }
+            joined
+        };
+        let best = (0..BUCKETS)
+            .min_by(|a, b| {
+                let growth = |i: usize| share(&with(&buckets[i])) - share(&buckets[i]);
+                growth(*a).total_cmp(&growth(*b))
+            })
+            .unwrap_or(0);
+        buckets[best] = with(&buckets[best]);
+    }
+    let mut tables = Tables { low: [[0; 16]; POSITIONS], high: [[0; 16]; POSITIONS] };
+    for (index, bucket) in buckets.iter().enumerate() {
+        for (position, halves) in bucket.iter().enumerate() {
+            for nibble in 0..16 {
+                tables.low[position][nibble] |= u8::from(halves[nibble]) << index;
+                tables.high[position][nibble] |= u8::from(halves[16 + nibble]) << index;
+            }
+        }
+    }
+    tables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(line: &str) -> bool {
+        Prefilter::new().find(format!("\n{line}\n").as_bytes(), 0).is_some()
+    }
+
+    #[test]
+    fn what_could_matter_is_found_and_the_rest_is_not() {
+        for line in [
+            "x ERROR y",
+            "[err] y",
+            "a Exception b",
+            "{\"level\":50}",
+            "{\"s\":\"E\"}",
+            "E0102 03:04",
+            "E/Tag: x",
+            "12 E Tag: x",
+            "<3>x",
+            "\" 502 12",
+            "PRIORITY=3",
+            "BUG: unable",
+            "it timed out",
+            "FAIL",
+            "[E]",
+        ] {
+            assert!(hit(line), "{line}");
+        }
+        for line in [
+            "2024-01-02 INFO all is well",
+            "a transfer of 12 bytes",
+            "default gateway",
+            "{\"level\":30}",
+            "{\"s\":\"I\"}",
+            "I0102 03:04",
+            "the company is fine",
+            "a mirror",
+            "\" 200 12",
+        ] {
+            assert!(!hit(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_place_in_a_block_is_looked_at() {
+        let filter = Prefilter::new();
+        let mut hay = vec![b'.'; 300];
+        for place in 0..295 {
+            hay.fill(b'.');
+            hay[place..place + 5].copy_from_slice(b"eRRor");
+            assert_eq!(filter.find(&hay, 0), Some(place));
+        }
+    }
+}
