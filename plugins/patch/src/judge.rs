@@ -2,7 +2,7 @@
 //!
 //! Owns the memory that this needs. Knows nothing of files or of how anything is shown.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ghostd_sdk::{Finding, Severity};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ fn executing<'a>(
     now_ms: i64,
     after: &mut Memory,
 ) -> Vec<Executing<'a>> {
-    let known: HashMap<_, _> = before.into_iter().flat_map(|memory| memory.executing.iter().copied()).collect();
+    let known: BTreeMap<_, _> = before.into_iter().flat_map(|memory| memory.executing.iter().copied()).collect();
     let mut executing = Vec::new();
     for patch in queue.files.iter().filter(|patch| patch.state == State::Executing && !is_stranger(patch)) {
         let key = hash(&patch.path());
@@ -169,8 +169,8 @@ fn newly_failed<'a>(
     let mut here: Vec<&Patch> =
         queue.files.iter().filter(|patch| patch.state == State::Failed && !is_stranger(patch)).collect();
     here.sort_by_key(|patch| std::cmp::Reverse(patch.modified_ms));
-    let known: HashSet<u64> = before.into_iter().flat_map(|memory| memory.failed.iter().copied()).collect();
-    let news: HashMap<u64, i64> = before.into_iter().flat_map(|memory| memory.news.iter().copied()).collect();
+    let known: BTreeSet<u64> = before.into_iter().flat_map(|memory| memory.failed.iter().copied()).collect();
+    let news: BTreeMap<u64, i64> = before.into_iter().flat_map(|memory| memory.news.iter().copied()).collect();
     let oldest_news_ms = now_ms.saturating_sub(i64::from(config.failed_is_news_for_seconds).saturating_mul(1000));
     let mut newly = Vec::new();
     for patch in here {
@@ -191,7 +191,7 @@ fn newly_failed<'a>(
         }
     }
     if queue.incomplete {
-        let here: HashSet<u64> = after.failed.iter().copied().collect();
+        let here: BTreeSet<u64> = after.failed.iter().copied().collect();
         after.failed.extend(known.difference(&here));
         after.failed.truncate(MAX_REMEMBERED);
     }
@@ -291,7 +291,7 @@ fn fingerprint(kind: &str, patch: &Patch, redact: fn(&str) -> String) -> String 
 }
 
 fn keep(now: &mut Vec<(u64, Since)>, known: impl Iterator<Item = (u64, Since)>) {
-    let here: HashSet<u64> = now.iter().map(|&(key, _)| key).collect();
+    let here: BTreeSet<u64> = now.iter().map(|&(key, _)| key).collect();
     now.extend(known.filter(|(key, _)| !here.contains(key)));
 }
 

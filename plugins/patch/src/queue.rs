@@ -3,7 +3,7 @@
 //! Owns the bounds of what is listed and read. Files that did not change since an earlier look are not
 //! read again. Knows nothing of findings or of how anything is shown.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use ghostd_sdk::host::files::{self, Entry, Identity, Kind, MAX_READ_BYTES};
 use ghostd_sdk::{Error, Invocation};
@@ -114,7 +114,7 @@ pub fn look(root: &str, folders: &Folders, cache: &mut Cache, mut budget: Budget
         may_be
     });
     let chosen = choose(&items);
-    let known: HashMap<_, _> = cache.0.drain(..).map(|known| ((known.0, known.1), known)).collect();
+    let known: BTreeMap<_, _> = cache.0.drain(..).map(|known| ((known.0, known.1), known)).collect();
     for (item, chosen) in items.iter().zip(chosen) {
         let known = if chosen { recall_or_read(root, item, &known, &mut budget, &mut queue) } else { None };
         let folder = &queue.folders[item.folder].name;
@@ -246,7 +246,7 @@ fn choose(items: &[Item]) -> Vec<bool> {
 fn recall_or_read(
     root: &str,
     item: &Item,
-    known: &HashMap<(u64, u64), Known>,
+    known: &BTreeMap<(u64, u64), Known>,
     budget: &mut Budget,
     queue: &mut Queue,
 ) -> Option<Known> {
