@@ -91,7 +91,8 @@ pub struct Sntp {
     pub disagreement_seconds: Option<f64>,
 }
 
-/// Hears the SNTP servers: the best is the one with the smallest delay, since its bound is the tightest.
+/// Hears the SNTP servers. The best is the one with the smallest delay, since its bound is the tightest,
+/// among those that most others agree with: one wrong server nearby must not outvote two right ones.
 /// An answer from before the last step of the clock is about another clock: `step_age_ms`.
 #[must_use]
 pub fn sntp(answers: &Result<Vec<SntpAnswer>, Error>, step_age_ms: Option<u64>) -> Sntp {
@@ -105,12 +106,7 @@ pub fn sntp(answers: &Result<Vec<SntpAnswer>, Error>, step_age_ms: Option<u64>) 
         }
     };
     let mut servers: Vec<Server> = answers.iter().map(|answer| server(answer, step_age_ms)).collect();
-    let best = servers
-        .iter()
-        .enumerate()
-        .filter(|(_, server)| server.usable)
-        .min_by(|(_, a), (_, b)| effective_delay(a).total_cmp(&effective_delay(b)))
-        .map(|(index, _)| index);
+    let best = best(&servers);
     if let Some(best) = best.and_then(|index| servers.get_mut(index)) {
         best.best = true;
     }
@@ -191,11 +187,9 @@ pub fn kernel(
     let maximum_error_seconds = micros(discipline.maximum_error_us);
     if !discipline.synchronised || discipline.maximum_error_us >= MAX_ERROR_US {
         let word = if was_synchronised { Says::Unsynchronised } else { Says::Nothing };
-        let history = if was_synchronised { "no longer" } else { "never in this boot" };
-        return says(
-            word,
-            format!("kernel clock is {history} synchronised (maximum error {maximum_error_seconds:.1} s)"),
-        );
+        let history =
+            if was_synchronised { "is no longer synchronised" } else { "was never synchronised in this boot" };
+        return says(word, format!("kernel clock {history} (maximum error {maximum_error_seconds:.1} s)"));
     }
     if let Some(uncorrected) = uncorrected_seconds.filter(|uncorrected| *uncorrected > MAX_UNCORRECTED_SECONDS) {
         return says(
@@ -249,6 +243,23 @@ fn server(answer: &SntpAnswer, step_age_ms: Option<u64>) -> Server {
         age_seconds: answer.age_ms as f64 / 1e3,
         error,
     }
+}
+
+/// Where the best server stands, if any can be used.
+fn best(servers: &[Server]) -> Option<usize> {
+    let interval = |server: &Server| Some((server.offset_seconds?, bound_now(server)));
+    let supporters = |candidate: &Server| {
+        let usable = servers.iter().filter(|server| server.usable).filter_map(interval);
+        interval(candidate).map_or(0, |own| usable.filter(|other| gap(own, *other).is_none()).count())
+    };
+    servers
+        .iter()
+        .enumerate()
+        .filter(|(_, server)| server.usable)
+        .max_by(|(_, a), (_, b)| {
+            supporters(a).cmp(&supporters(b)).then_with(|| effective_delay(b).total_cmp(&effective_delay(a)))
+        })
+        .map(|(index, _)| index)
 }
 
 /// The delay that stands for how good an answer is; one that does not tell it comes last.
@@ -309,6 +320,13 @@ mod tests {
         let sntp = sntp(&Ok(vec![answer("a", 0, 10), answer("b", 2_000, 10), answer("c", 1, 10)]), None);
         let gap = sntp.disagreement_seconds.unwrap();
         assert!((gap - 1.988).abs() < 0.001, "{gap}");
+    }
+
+    #[test]
+    fn a_wrong_server_nearby_is_outvoted() {
+        let sntp = sntp(&Ok(vec![answer("wrong", 2_000, 1), answer("b", 4, 20), answer("c", 1, 10)]), None);
+        assert_eq!(sntp.witness.offset_seconds, Some(0.001));
+        assert!(sntp.disagreement_seconds.is_some());
     }
 
     #[test]

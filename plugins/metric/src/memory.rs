@@ -89,8 +89,8 @@ pub(crate) fn metrics(body: &Body) -> Vec<Metric> {
         metrics.push(bytes("system.paging.usage", value).label("system.paging.state", state));
     }
     if let Some(cgroup) = &body.cgroup {
-        metrics.push(bytes("container.memory.limit", cgroup.limit_bytes));
-        metrics.extend(cgroup.used_bytes.map(|used| bytes("container.memory.usage", used)));
+        metrics.push(bytes("system.linux.cgroup.memory.limit", cgroup.limit_bytes));
+        metrics.extend(cgroup.used_bytes.map(|used| bytes("system.linux.cgroup.memory.usage", used)));
     }
     metrics.extend(body.oom_kills.map(|kills| Metric::counter("system.memory.oom_kills", "{process}", kills)));
     metrics
