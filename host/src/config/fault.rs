@@ -63,8 +63,7 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// Sorted by place; none where there is nothing wrong.
     pub(super) fn of(mut faults: Vec<Fault>) -> Option<Self> {
-        faults.sort_by(|a, b| a.rank().cmp(&b.rank()));
-        faults.dedup();
+        sort(&mut faults);
         if faults.is_empty() { None } else { Some(Self(faults)) }
     }
 
@@ -76,6 +75,12 @@ impl Faults {
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()
     }
+}
+
+/// By place, and nothing twice.
+pub(super) fn sort(faults: &mut Vec<Fault>) {
+    faults.sort_by(|a, b| a.rank().cmp(&b.rank()));
+    faults.dedup();
 }
 
 /// One line each.

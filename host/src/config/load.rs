@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::check::check;
 use super::effective::Effective;
-use super::fault::{Fault, Faults};
+use super::fault::{self, Fault, Faults};
 use super::overrides::Override;
 use super::paths::Paths;
 use super::place::{Origin, Place};
@@ -120,8 +120,9 @@ pub(super) fn from_sources(
             return Err(Faults::of(faults).unwrap_or_else(|| Faults::one(fault)));
         }
     };
-    let (config, found, notices) = validate(raw, &effective, base, hooks);
+    let (config, found, mut notices) = validate(raw, &effective, base, hooks);
     faults.extend(found);
+    fault::sort(&mut notices);
     match Faults::of(faults) {
         Some(faults) => Err(faults),
         None => Ok(Loaded { config, effective: Effective::new(effective), notices }),

@@ -34,9 +34,10 @@ impl Override {
     }
 
     /// All variables of this kind (of [`std::env::vars_os`]), sorted by name.
-    pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Self> {
+    pub fn from_environment<T: Into<OsString>>(variables: impl IntoIterator<Item = (T, T)>) -> Vec<Self> {
         let mut found: Vec<(String, String)> = variables
             .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
             .filter(|(name, _)| name.starts_with(VARIABLE_PREFIX))
             .collect();
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn variables_name_keys() {
         let variables = [("GHOSTD__LOG__LEVEL", "debug"), ("GHOSTD_CONFIG", "/x"), ("HOME", "/root")];
-        let found = Override::from_environment(variables.map(|(k, v)| (k.into(), v.into())));
+        let found = Override::from_environment(variables);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].to_node().unwrap().to_json().to_string(), r#"{"log":{"level":"debug"}}"#);
     }

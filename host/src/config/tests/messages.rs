@@ -235,7 +235,9 @@ fn pins() {
     let component = dir.path().join("x.wasm");
     fs::write(&component, b"").unwrap();
     let digest: &dyn Fn(&Path) -> std::io::Result<String> = &|_| Ok("b".repeat(64));
-    let hooks = Hooks { digest: Some(digest), ..Hooks::default() };
+    // A digest looks like a secret and is none.
+    let is_secret: &dyn Fn(&str) -> Option<String> = &|text| (text.len() == 64).then(|| "a token".to_owned());
+    let hooks = Hooks { digest: Some(digest), is_secret, ..Hooks::default() };
     let load = |pin: &str| {
         let text = format!("[collector.x]\nsource = '{}'\nsha256 = '{pin}'\n", component.display());
         from_sources(Some((Path::new("f.toml"), &text)), Path::new("/"), &[], &hooks)
@@ -327,8 +329,8 @@ fn what_is_odd_is_noticed_and_no_reason_not_to_start() {
     assert_notices(
         "[collector.patch]\nfiles.queue = '/nonexistent/queue'\ngrant = []\n",
         &[
-            "2:15: collector.patch.files.queue: there is no directory `/nonexistent/queue` now (the collector reports it until there is one)",
             "2:1: collector.patch.files: is of no use (the capability is not granted: add `files` to `grant`)",
+            "2:15: collector.patch.files.queue: there is no directory `/nonexistent/queue` now (the collector reports it until there is one)",
         ],
     );
 }
