@@ -252,11 +252,16 @@ fn fit(points: &[(u64, i64)], now: (u64, i64), read_ns: u64) -> Option<Rate> {
         (covariance + (x - mean_x) * (y - mean_y), variance + (x - mean_x) * (x - mean_x))
     });
     Some(Rate {
-        rate_ppm: covariance / variance * 1e6,
-        bound_ppm: 2.0 * read_ns as f64 / span_ns as f64 * 1e6,
+        rate_ppm: tidy(covariance / variance * 1e6),
+        bound_ppm: tidy(2.0 * read_ns as f64 / span_ns as f64 * 1e6),
         span_seconds: seconds(span_ns),
         samples: relative.len(),
     })
+}
+
+/// To a ten-thousandth, which is 9 microseconds a day and far below what any clock keeps.
+fn tidy(ppm: f64) -> f64 {
+    (ppm * 1e4).round() / 1e4
 }
 
 fn difference(a: u64, b: u64) -> i64 {

@@ -122,6 +122,10 @@ pub fn sntp(answers: &Result<Vec<SntpAnswer>, Error>, step_age_ms: Option<u64>) 
             }
         }
         None if servers.is_empty() => witness(Says::Nothing, "no servers are configured".to_owned()),
+        // Not the servers' fault, and over as soon as they are asked again.
+        None if answers.iter().any(|answer| answer.offset_ns.is_some() && is_void(answer, step_age_ms)) => {
+            witness(Says::Pending, "no answer yet since the clock was stepped".to_owned())
+        }
         None => match servers.iter().find_map(|server| server.error.as_deref().map(|error| (&server.server, error))) {
             Some((name, error)) => witness(
                 Says::Unsynchronised,
@@ -226,7 +230,7 @@ fn server(answer: &SntpAnswer, step_age_ms: Option<u64>) -> Server {
         answer.offset_ns?;
         if answer.age_ms > MAX_ANSWER_AGE_MS {
             Some(format!("answer is {:.0} s old", answer.age_ms as f64 / 1e3))
-        } else if step_age_ms.is_some_and(|step| answer.age_ms >= step) {
+        } else if is_void(answer, step_age_ms) {
             Some("answer is from before the clock was stepped".to_owned())
         } else {
             None
@@ -243,6 +247,11 @@ fn server(answer: &SntpAnswer, step_age_ms: Option<u64>) -> Server {
         age_seconds: answer.age_ms as f64 / 1e3,
         error,
     }
+}
+
+/// Whether an answer is about the clock as it was before it was stepped.
+fn is_void(answer: &SntpAnswer, step_age_ms: Option<u64>) -> bool {
+    step_age_ms.is_some_and(|step| answer.age_ms >= step)
 }
 
 /// Where the best server stands, if any can be used.
@@ -336,7 +345,8 @@ mod tests {
         let sntp_old = sntp(&Ok(vec![old]), None);
         assert_eq!(sntp_old.witness.says, Says::Unsynchronised);
         let before_step = sntp(&Ok(vec![answer("a", 0, 10)]), Some(500));
-        assert!(before_step.witness.reason.contains("before the clock was stepped"), "{:?}", before_step.witness);
+        assert_eq!(before_step.witness.says, Says::Pending, "the servers have not failed");
+        assert!(before_step.servers[0].error.as_deref().is_some_and(|error| error.contains("stepped")));
         let after_step = sntp(&Ok(vec![answer("a", 0, 10)]), Some(5_000));
         assert_eq!(after_step.witness.says, Says::Synchronised);
     }

@@ -30,7 +30,13 @@ fn machine(host: &mut Host, seconds: u64) {
         forks: Some(500),
     });
     system.memory = Ok(MemoryState { total: 8 << 30, free: 1 << 30, available: 6 << 30, ..Default::default() });
-    let usage = Usage { total_bytes: 1000, free_bytes: 400, available_bytes: 200, inodes: 10, inodes_free: 5 };
+    let usage = Usage {
+        total_bytes: 1000 << 20,
+        free_bytes: 400 << 20,
+        available_bytes: 200 << 20,
+        inodes: 65_536,
+        inodes_free: 32_768,
+    };
     system.filesystems = Ok(vec![Filesystem {
         mount: "/".to_owned(),
         device: "/dev/vda1".to_owned(),
@@ -181,7 +187,7 @@ fn a_dead_mount_costs_one_warning() {
     let (section, body) = take(&mut host, &at(0, "metric"));
     assert_eq!(section.warnings, ["file system `/mnt/backup`: pending: no answer for 30 s"]);
     assert_eq!(body["filesystems"][1]["error"], "pending: no answer for 30 s");
-    assert_eq!(body["filesystems"][0]["used_bytes"], 600);
+    assert_eq!(body["filesystems"][0]["used_bytes"], 600 << 20);
 }
 
 #[test]
@@ -274,4 +280,67 @@ fn both_sections_in_one_call_and_the_state_stays_small() {
     assert_eq!(host.collect::<Metrics>(&call, r#"{"top":3}"#).unwrap().len(), 2);
     assert!(host.state.used_bytes() < 256 * 1024, "{}", host.state.used_bytes());
     assert_eq!(host.processes.detailed.len(), 6);
+}
+
+/// The forms that readers of `ghost.metric/1` and `ghost.processes/1` rely on.
+#[test]
+fn the_bodies_are_those_of_the_fixtures() {
+    let mut host = Host::new();
+    let due = Invocation { due: vec!["metric".to_owned(), "processes".to_owned()], ..at(0, "metric") };
+    let processes = |busy_ms: u64| {
+        let mut relay = process(412, 8_211, 61_200 + busy_ms);
+        (relay.name, relay.state, relay.threads) = ("node".to_owned(), RunState::Running, 11);
+        let mut kernel = process(2, 0, 0);
+        (kernel.name, kernel.kernel, kernel.resident_bytes, kernel.threads) = ("kthreadd".to_owned(), true, 0, 1);
+        table(vec![kernel, relay, process(1, 1, 900)])
+    };
+    machine(&mut host, 0);
+    host.processes.table = Ok(processes(0));
+    host.collect::<Metrics>(&due, "{}").unwrap();
+
+    machine(&mut host, 15);
+    if let (Ok(filesystems), Ok(memory)) = (&mut host.system.filesystems, &mut host.system.memory) {
+        let mut dead = filesystems[0].clone();
+        (dead.mount, dead.device, dead.fs_type) =
+            ("/mnt/backup".to_owned(), "nas:/export".to_owned(), "nfs4".to_owned());
+        (dead.disk, dead.usage) = (None, Err(Error::Pending("no answer for 30 s".to_owned())));
+        filesystems.push(dead);
+        (memory.cgroup_limit, memory.cgroup_used, memory.oom_kills) = (Some(1 << 30), Some(1 << 28), Some(1));
+    }
+    host.system.pressure = Ok(vec![
+        PressureStall {
+            resource: "cpu".to_owned(),
+            some_avg: (1.5, 0.75, 0.2),
+            some_total_us: 123,
+            ..Default::default()
+        },
+        PressureStall {
+            resource: "io".to_owned(),
+            some_avg: (0.0, 0.1, 0.2),
+            some_total_us: 456,
+            full_avg: Some((0.0, 0.0, 0.1)),
+            full_total_us: Some(78),
+        },
+    ]);
+    host.processes.table = Ok(processes(7_500));
+    let relay = host.processes.table.as_ref().unwrap().processes[1].identity;
+    let detail = ProcessDetail {
+        command_line: "node relayCore.js --token [REDACTED:flag]".to_owned(),
+        executable: Some("/usr/bin/node".to_owned()),
+        cgroup: Some("/system.slice/relay.service".to_owned()),
+        unit: Some("relay.service".to_owned()),
+        open_files: Some(42),
+        uid: Some(1000),
+    };
+    host.processes.details.insert(relay, Ok(detail));
+    let later = Invocation { monotonic_ns: due.monotonic_ns + 15_000_000_000, ..due };
+    let sections = host.collect::<Metrics>(&later, "{}").unwrap();
+    for (section, fixture) in sections.iter().zip([
+        include_str!("../../../tests/fixtures/metric/metric.json"),
+        include_str!("../../../tests/fixtures/metric/processes.json"),
+    ]) {
+        let body: Value = serde_json::from_str(&section.body).unwrap();
+        let expected: Value = serde_json::from_str(fixture).unwrap();
+        assert_eq!(body, expected, "{}", section.body);
+    }
 }
