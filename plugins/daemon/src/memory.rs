@@ -170,6 +170,7 @@ impl Look {
 impl Past {
     /// What of it still holds after a boot: no process, and no time since boot.
     pub fn reboot(&mut self) {
+        self.since_ms = 0;
         self.seen_since_boot = false;
         self.followed = None;
         self.known.clear();

@@ -64,15 +64,29 @@ impl Patch {
         let facts = facts.unwrap_or(&nothing);
         let own_time = facts.time.as_deref().and_then(time::parse);
         let (time_ms, time_from) = own_time.map_or((modified_ms, TimeFrom::File), |ms| (ms, TimeFrom::Patch));
+        let counted = Self::counted(folder, file, state, size_bytes, modified_ms);
         Self {
-            folder: folder.to_owned(),
-            file: file.to_owned(),
-            state,
-            id: facts.id.clone().unwrap_or_else(|| name::stem(file).to_owned()),
+            id: facts.id.clone().unwrap_or_else(|| counted.id.clone()),
             version: version_of(facts, file),
             phase: phase_of(facts, file),
             time_ms,
             time_from,
+            ..counted
+        }
+    }
+
+    /// A file that is counted and not looked at: neither its content nor its name is read.
+    #[must_use]
+    pub fn counted(folder: &str, file: &str, state: State, size_bytes: u64, modified_ms: i64) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            file: file.to_owned(),
+            state,
+            id: name::stem(file).to_owned(),
+            version: None,
+            phase: None,
+            time_ms: modified_ms,
+            time_from: TimeFrom::File,
             size_bytes,
             modified_ms,
             content: None,

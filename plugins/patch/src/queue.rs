@@ -116,11 +116,16 @@ pub fn look(root: &str, folders: &Folders, cache: &mut Cache, mut budget: Budget
     let chosen = choose(&items);
     let known: BTreeMap<_, _> = cache.0.drain(..).map(|known| ((known.0, known.1), known)).collect();
     for (item, chosen) in items.iter().zip(chosen) {
-        let known = if chosen { recall_or_read(root, item, &known, &mut budget, &mut queue) } else { None };
-        let folder = &queue.folders[item.folder].name;
+        let folder = queue.folders[item.folder].name.clone();
+        let modified_ms = item.modified_ns / 1_000_000;
+        if !chosen {
+            // It comes after all that are chosen, so nobody asks for its version.
+            queue.files.push(Patch::counted(&folder, &item.file, item.state, item.size_bytes, modified_ms));
+            continue;
+        }
+        let Ok(known) = recall_or_read(root, item, &known, &mut budget, &mut queue) else { continue };
         let facts = known.as_ref().map(|known| &known.4);
-        let mut patch =
-            Patch::new(folder, &item.file, item.state, item.size_bytes, item.modified_ns / 1_000_000, facts);
+        let mut patch = Patch::new(&folder, &item.file, item.state, item.size_bytes, modified_ms, facts);
         patch.content = known.as_ref().map(|known| known.5.clone());
         queue.files.push(patch);
         cache.0.extend(known);
@@ -243,35 +248,37 @@ fn choose(items: &[Item]) -> Vec<bool> {
     chosen
 }
 
+/// It went on to another folder between the listing and now.
+struct Gone;
+
 fn recall_or_read(
     root: &str,
     item: &Item,
     known: &BTreeMap<(u64, u64), Known>,
     budget: &mut Budget,
     queue: &mut Queue,
-) -> Option<Known> {
+) -> Result<Option<Known>, Gone> {
     let Identity { device, inode } = item.identity;
     if let Some(known) = known.get(&(device, inode))
         && (known.2, known.3) == (item.size_bytes, item.modified_ns)
     {
-        return Some(known.clone());
+        return Ok(Some(known.clone()));
     }
     let wanted = item.size_bytes.min(u64::from(MAX_PATCH_BYTES));
     if budget.files == 0 || budget.bytes < wanted {
         queue.unread += 1;
         queue.incomplete = true;
-        return None;
+        return Ok(None);
     }
     budget.files -= 1;
     budget.bytes -= wanted;
     let path = patch::path(&queue.folders[item.folder].name, &item.file);
     match read(root, &path) {
-        Ok((facts, content)) => Some(Known(device, inode, item.size_bytes, item.modified_ns, facts, content)),
-        // It went on to another folder between the listing and now.
-        Err(Error::NotFound(_)) => None,
+        Ok((facts, content)) => Ok(Some(Known(device, inode, item.size_bytes, item.modified_ns, facts, content))),
+        Err(Error::NotFound(_)) => Err(Gone),
         Err(error) => {
             queue.warnings.push(format!("cannot read `{path}`: {error}"));
-            None
+            Ok(None)
         }
     }
 }

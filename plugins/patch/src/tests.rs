@@ -215,6 +215,26 @@ fn a_patch_of_megabytes_is_read_to_the_limit_and_counts() {
 }
 
 #[test]
+fn a_patch_that_moves_on_under_the_look_is_not_counted_where_it_was() {
+    let mut host = host();
+    let path = ".executing/patch-v3.3.20(P11.12.07)_long-runner.json";
+    host.files.fail_open("queue", path, Error::NotFound("moved".to_owned()));
+    let section = look_at(&mut host, NOW_MS, "{}");
+    assert_eq!(body(&section)["queue"]["executing"], 0);
+    assert_eq!(section.completeness, Completeness::Complete);
+}
+
+#[test]
+fn a_patch_that_cannot_be_read_counts_and_is_said() {
+    let mut host = host();
+    let path = ".completed/patch-queue-tidy.json";
+    host.files.fail_open("queue", path, Error::Forbidden("permission".to_owned()));
+    let section = look_at(&mut host, NOW_MS, "{}");
+    assert_eq!(body(&section)["queue"]["completed"], 6);
+    assert_eq!(section.warnings, ["cannot read `.completed/patch-queue-tidy.json`: forbidden: permission"]);
+}
+
+#[test]
 fn a_large_history_is_counted_whole_and_read_in_part() {
     let mut host = Host::new();
     for n in 0..3000 {
