@@ -16,14 +16,15 @@ mod error;
 pub mod ping;
 pub mod processes;
 mod raw;
-//pub mod system;
+pub mod system;
 #[cfg(test)]
 mod testing;
+#[cfg(target_os = "linux")]
+mod units;
 
 pub use clock::{Moment, WallClock};
 pub use error::{Error, Result};
 
-/// Seconds, milliseconds and microseconds in nanoseconds.
+/// Seconds and milliseconds in nanoseconds.
 pub(crate) const NS_PER_S: u64 = 1_000_000_000;
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
-pub(crate) const NS_PER_US: u64 = 1_000;

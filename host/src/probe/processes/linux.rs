@@ -13,8 +13,9 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
+use super::super::units::Units;
 use super::super::{Error, Moment, Result};
-use super::stat::{Scale, parse};
+use super::stat::parse;
 use super::types::{Detail, Identity, MAX_COMMAND_LINE_BYTES, MAX_TABLE, Process, Scrub, Table};
 use super::{cut, unit_of_cgroup};
 
@@ -32,7 +33,7 @@ const MAX_COUNTED_FILES: u32 = 65_536;
 pub struct ProcRoot {
     path: PathBuf,
     directory: OwnedFd,
-    scale: Scale,
+    units: Units,
     genuine: bool,
     own: Option<u32>,
     /// Its pids are those of our own namespace.
@@ -51,7 +52,7 @@ impl ProcRoot {
             .ok()
             .and_then(|target| target.to_str().ok()?.parse().ok());
         let same_pids = own == Some(std::process::id());
-        Ok(Self { path, directory, scale: Scale::of_this_machine(), genuine, own, same_pids })
+        Ok(Self { path, directory, units: Units::of_this_machine(), genuine, own, same_pids })
     }
 
     /// Where it is.
@@ -143,7 +144,7 @@ impl ProcRoot {
     pub(super) fn process(&self, pid: u32, now: Moment) -> Result<Process> {
         let mut buffer = [0; STAT_BYTES];
         let line = self.read(pid, "stat", &mut buffer).map_err(|errno| process_error(pid, errno))?;
-        parse(line, self.scale, now).ok_or_else(|| Error::Io(format!("stat of process `{pid}` is malformed")))
+        parse(line, self.units, now).ok_or_else(|| Error::Io(format!("stat of process `{pid}` is malformed")))
     }
 
     /// Calls `visit` with every process, and with an error for each that is there and cannot be read.
@@ -290,36 +291,10 @@ impl std::fmt::Write for Name {
     }
 }
 
-impl Scale {
-    /// From the auxiliary vector, which the kernel gives every process (getauxval(3)).
-    fn of_this_machine() -> Self {
-        const AT_PAGESZ: u64 = 6;
-        const AT_CLKTCK: u64 = 17;
-        let vector = std::fs::read("/proc/self/auxv").unwrap_or_default();
-        let word = size_of::<usize>();
-        let value = |bytes: &[u8]| {
-            let mut padded = [0; 8];
-            let at = if cfg!(target_endian = "little") { 0 } else { 8 - bytes.len() };
-            padded[at..at + bytes.len()].copy_from_slice(bytes);
-            u64::from_ne_bytes(padded)
-        };
-        let of = |key: u64, otherwise: u64| {
-            vector
-                .chunks_exact(2 * word)
-                .find(|pair| value(&pair[..word]) == key)
-                .map(|pair| value(&pair[word..]))
-                .filter(|value| *value > 0)
-                .unwrap_or(otherwise)
-        };
-        Self { ticks_per_second: of(AT_CLKTCK, 100), page_bytes: of(AT_PAGESZ, 4096) }
-    }
-}
-
 impl ProcRoot {
     /// How old a process is, in nanoseconds.
     pub(super) fn age_ns(&self, process: &Process, now: Moment) -> u64 {
-        let start = u128::from(process.identity.start) * u128::from(super::super::NS_PER_S);
-        let start = u64::try_from(start / u128::from(self.scale.ticks_per_second)).unwrap_or(u64::MAX);
+        let start = self.units.ticks_ns(process.identity.start);
         now.boottime_ns.saturating_sub(start)
     }
 }

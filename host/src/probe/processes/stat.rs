@@ -2,21 +2,15 @@
 //!
 //! Owns the field numbers. The command name may hold spaces and parentheses, so it ends at the last one.
 
-use super::super::{Moment, NS_PER_MS, NS_PER_S};
+use super::super::units::Units;
+use super::super::{Moment, NS_PER_MS};
 use super::types::{Identity, Process, RunState};
 
 /// PF_KTHREAD of include/linux/sched.h: the process is a thread of the kernel.
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-/// What turns the kernel's units into ours.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Scale {
-    pub(super) ticks_per_second: u64,
-    pub(super) page_bytes: u64,
-}
-
 /// Parses one line. None where it is not one.
-pub(super) fn parse(line: &[u8], scale: Scale, now: Moment) -> Option<Process> {
+pub(super) fn parse(line: &[u8], units: Units, now: Moment) -> Option<Process> {
     let open = line.iter().position(|&byte| byte == b'(')?;
     let close = line.iter().rposition(|&byte| byte == b')')?;
     let pid = number(line.get(..open)?.trim_ascii())?;
@@ -37,10 +31,7 @@ pub(super) fn parse(line: &[u8], scale: Scale, now: Moment) -> Option<Process> {
     let virtual_bytes = number(fields.next()?)?;
     let resident_pages = number(fields.next()?)?;
 
-    let to_ms = |ticks: u64| u64::try_from(u128::from(ticks) * 1000 / u128::from(scale.ticks_per_second)).ok();
-    let started_ns = now.boot_realtime_ns().saturating_add(
-        i64::try_from(u128::from(start) * u128::from(NS_PER_S) / u128::from(scale.ticks_per_second)).ok()?,
-    );
+    let started_ns = now.boot_realtime_ns().saturating_add(i64::try_from(units.ticks_ns(start)).ok()?);
     Some(Process {
         identity: Identity { start, pid: u32::try_from(pid).ok()? },
         ppid: u32::try_from(ppid).ok()?,
@@ -48,9 +39,9 @@ pub(super) fn parse(line: &[u8], scale: Scale, now: Moment) -> Option<Process> {
         state,
         kernel: flags & PF_KTHREAD != 0,
         threads: u32::try_from(threads).ok()?,
-        user_ms: to_ms(user_ticks)?,
-        system_ms: to_ms(system_ticks)?,
-        resident_bytes: resident_pages.saturating_mul(scale.page_bytes),
+        user_ms: units.ticks_ms(user_ticks),
+        system_ms: units.ticks_ms(system_ticks),
+        resident_bytes: resident_pages.saturating_mul(units.page_bytes),
         virtual_bytes,
         started_ms: started_ns.div_euclid(NS_PER_MS as i64),
     })
@@ -85,7 +76,7 @@ mod tests {
     use super::super::super::testing::at;
     use super::*;
 
-    const SCALE: Scale = Scale { ticks_per_second: 100, page_bytes: 4096 };
+    const UNITS: Units = Units { ticks_per_second: 100, page_bytes: 4096 };
 
     fn line(name: &str) -> String {
         format!(
@@ -96,7 +87,7 @@ mod tests {
 
     #[test]
     fn every_field_is_where_the_manual_says() {
-        let process = parse(line("relayCore").as_bytes(), SCALE, at(2_000.0)).unwrap();
+        let process = parse(line("relayCore").as_bytes(), UNITS, at(2_000.0)).unwrap();
         assert_eq!(process.identity, Identity { start: 123_456, pid: 4242 });
         assert_eq!((process.ppid, process.threads, process.kernel), (17, 9, false));
         assert_eq!(process.state, RunState::Stopped);
@@ -109,17 +100,17 @@ mod tests {
     #[test]
     fn names_with_spaces_parentheses_and_foreign_bytes_end_at_the_last_parenthesis() {
         for name in ["a b", "x) S 1 (y", ")", "((", ""] {
-            assert_eq!(parse(line(name).as_bytes(), SCALE, at(1.0)).unwrap().name, name);
+            assert_eq!(parse(line(name).as_bytes(), UNITS, at(1.0)).unwrap().name, name);
         }
         let mut raw = b"1 (\xff) ".to_vec();
         raw.extend_from_slice(line("").split_once(") ").unwrap().1.as_bytes());
-        assert_eq!(parse(&raw, SCALE, at(1.0)).unwrap().name, "\u{fffd}");
+        assert_eq!(parse(&raw, UNITS, at(1.0)).unwrap().name, "\u{fffd}");
     }
 
     #[test]
     fn kernel_threads_are_told_by_their_flag() {
         let kernel = line("watchdogd").replace(" 4194304 ", " 2129984 ");
-        assert!(parse(kernel.as_bytes(), SCALE, at(1.0)).unwrap().kernel);
+        assert!(parse(kernel.as_bytes(), UNITS, at(1.0)).unwrap().kernel);
     }
 
     #[test]
@@ -127,8 +118,8 @@ mod tests {
         let whole = line("x");
         let needed = whole.find(" 321 ").unwrap() + 2;
         for end in 0..needed {
-            assert_eq!(parse(&whole.as_bytes()[..end], SCALE, at(1.0)), None, "{end}");
+            assert_eq!(parse(&whole.as_bytes()[..end], UNITS, at(1.0)), None, "{end}");
         }
-        assert_eq!(parse(line("x").replace("123456", "99999999999999999999999").as_bytes(), SCALE, at(1.0)), None);
+        assert_eq!(parse(line("x").replace("123456", "99999999999999999999999").as_bytes(), UNITS, at(1.0)), None);
     }
 }
