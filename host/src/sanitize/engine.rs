@@ -176,15 +176,18 @@ impl Engine {
             }
         }
         let mut matchers = Vec::new();
-        for format in formats::TABLES.iter().flat_map(|table| table.iter()) {
+        for format in formats::all() {
             let number = names.iter().position(|name| name == format.name).unwrap_or_else(|| {
                 names.push(format.name.to_owned());
                 names.len() - 1
             });
-            if let Some(matcher) = Matcher::new(format.pattern, number as RuleId) {
-                add(matcher.literal(), true, What::Format(matchers.len() as u16));
-                matchers.push(matcher);
+            let Some(matcher) = Matcher::new(format.pattern, number as RuleId) else { continue };
+            let what = What::Format(matchers.len() as u16);
+            match matcher.literal() {
+                Some(literal) => add(literal, true, what),
+                None => formats::beginnings(format).iter().for_each(|text| add(text, true, what)),
             }
+            matchers.push(matcher);
         }
         let first_custom = names.len();
         for (number, rule) in settings.rules.iter().enumerate() {

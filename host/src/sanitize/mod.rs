@@ -275,13 +275,10 @@ fn builtin_rules() -> impl Iterator<Item = RuleInfo> {
         source: (*meaning).to_owned(),
     });
     let mut seen = std::collections::BTreeSet::new();
-    let formats =
-        formats::TABLES.iter().flat_map(|table| table.iter()).filter(move |format| seen.insert(format.name)).map(
-            |format| RuleInfo {
-                name: format.name.to_owned(),
-                kind: RuleKind::Format,
-                source: format.source.to_owned(),
-            },
-        );
+    let formats = formats::all().filter(move |format| seen.insert(format.name)).map(|format| RuleInfo {
+        name: format.name.to_owned(),
+        kind: RuleKind::Format,
+        source: format.source.to_owned(),
+    });
     contexts.chain(formats)
 }

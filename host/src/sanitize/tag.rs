@@ -32,7 +32,7 @@ pub(super) fn digest_of_rules(settings: &Checked) -> String {
         hash.update(part);
     };
     add(&GENERATION.to_le_bytes());
-    for format in formats::TABLES.iter().flat_map(|table| table.iter()) {
+    for format in formats::all() {
         add(format.name.as_bytes());
         add(format.pattern.as_bytes());
     }

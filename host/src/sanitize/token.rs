@@ -1,7 +1,8 @@
 //! Token formats: what a vendor's tokens look like, as a pattern, and how one is matched by hand where its literal was seen.
 //!
 //! A pattern is literal text with runs in braces: `ghp_{a36}` is `ghp_` and 36 letters or digits, `{d8,10}:AA{s33}` begins with digits.
-//! The letter names the alphabet (see [`set`]), the numbers how many. A run without an upper bound is `{a20,}`.
+//! The letter names the alphabet (see [`set`]), the numbers how many. A run without an upper bound is `{a20,}`. What stands before a `|` is
+//! only looked for and stays in the text: `hooks.slack.com/services/|{a9}/…`.
 
 use super::found::Scan;
 use super::judge;
@@ -21,9 +22,10 @@ pub(super) struct Format {
 #[derive(Debug)]
 pub(super) struct Matcher {
     parts: Box<[Part]>,
-    /// Which of the parts is the literal that is searched for.
+    /// Which of the parts is found by a literal.
     anchor: usize,
-    /// Place of the literal that is searched for within that part.
+    /// With which part the secret begins.
+    secret: usize,
     pub rule: RuleId,
 }
 
@@ -31,6 +33,21 @@ pub(super) struct Matcher {
 enum Part {
     Literal(&'static [u8]),
     Run { set: u128, least: u16, most: u16 },
+}
+
+impl Part {
+    /// The run that begins here, and what comes after it.
+    fn run(text: &'static str) -> Option<(Self, &'static str)> {
+        let (run, after) = text.strip_prefix('{')?.split_once('}')?;
+        let set = set(*run.as_bytes().first()?)?;
+        let numbers = run.get(1..)?;
+        let (least, most) = match numbers.split_once(',') {
+            None => (numbers.parse().ok()?, numbers.parse().ok()?),
+            Some((least, "")) => (least.parse().ok()?, u16::MAX),
+            Some((least, most)) => (least.parse().ok()?, most.parse().ok()?),
+        };
+        Some((Part::Run { set, least, most }, after))
+    }
 }
 
 const fn span(from: u8, to: u8) -> u128 {
@@ -41,6 +58,9 @@ const DIGITS: u128 = span(b'0', b'9');
 const LOWER: u128 = span(b'a', b'z');
 const UPPER: u128 = span(b'A', b'Z');
 const ALNUM: u128 = DIGITS | LOWER | UPPER;
+
+/// Runs of this alphabet are UUIDs and nothing else.
+const UUID: u128 = DIGITS | span(b'a', b'f') | span(b'A', b'F') | bit(b'-');
 
 const fn bit(byte: u8) -> u128 {
     1 << byte
@@ -68,7 +88,8 @@ const fn set(letter: u8) -> Option<u128> {
         b'p' => ALNUM | bit(b'_') | bit(b'-') | bit(b'.') | bit(b'='),
         b't' => ALNUM | bit(b'_') | bit(b'-') | bit(b'.') | bit(b'~'),
         b'c' => ALNUM | bit(b'.') | bit(b'/'),
-        b'g' => DIGITS | span(b'a', b'f') | span(b'A', b'F') | bit(b'-'),
+        b'k' => ALNUM | bit(b'+') | bit(b'/'),
+        b'g' => UUID,
         _ => return None,
     })
 }
@@ -77,20 +98,21 @@ impl Matcher {
     /// Reads a pattern; `None` if it is malformed or holds no literal (the tables are tested for it).
     pub(super) fn new(pattern: &'static str, rule: RuleId) -> Option<Self> {
         let mut parts = Vec::new();
+        let mut secret = 0;
         let mut rest = pattern;
         while !rest.is_empty() {
-            if let Some(open) = rest.strip_prefix('{') {
-                let (run, after) = open.split_once('}')?;
-                let set = set(*run.as_bytes().first()?)?;
-                let (least, most) = match run[1..].split_once(',') {
-                    None => (run[1..].parse().ok()?, run[1..].parse().ok()?),
-                    Some((least, "")) => (least.parse().ok()?, u16::MAX),
-                    Some((least, most)) => (least.parse().ok()?, most.parse().ok()?),
-                };
-                parts.push(Part::Run { set, least, most });
+            if let Some(after) = rest.strip_prefix('|') {
+                secret = parts.len();
+                rest = after;
+            } else if let Some((run, after)) = Part::run(rest) {
+                parts.push(run);
                 rest = after;
             } else {
-                let end = rest.find('{').unwrap_or(rest.len());
+                let end = rest
+                    .char_indices()
+                    .skip(1)
+                    .find(|(at, byte)| *byte == '|' || Part::run(&rest[*at..]).is_some())
+                    .map_or(rest.len(), |(at, _)| at);
                 parts.push(Part::Literal(rest.as_bytes().get(..end)?));
                 rest = &rest[end..];
             }
@@ -102,23 +124,27 @@ impl Matcher {
                 Part::Literal(text) if text.len() >= super::anchor::MIN_LITERAL => Some((index, text.len())),
                 _ => None,
             })
-            .max_by_key(|(index, length)| (*length, usize::MAX - index))?
-            .0;
-        Some(Self { parts: parts.into(), anchor, rule })
+            .max_by_key(|(index, length)| (*length, usize::MAX - index))
+            .map_or(0, |(index, _)| index);
+        Some(Self { parts: parts.into(), anchor, secret, rule })
     }
 
-    /// The literal to search for.
-    pub(super) fn literal(&self) -> &'static [u8] {
+    /// The literal to search for; `None` if there is none that is long enough.
+    pub(super) fn literal(&self) -> Option<&'static [u8]> {
         match self.parts.get(self.anchor) {
-            Some(Part::Literal(text)) => text,
-            _ => b"",
+            Some(Part::Literal(text)) if text.len() >= super::anchor::MIN_LITERAL => Some(text),
+            _ => None,
         }
     }
 
     /// The whole token round the literal at `at`.
     fn find(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
         let mut end = at;
+        let mut secret = at;
         for (index, part) in self.parts.iter().enumerate().skip(self.anchor) {
+            if index == self.secret {
+                secret = end;
+            }
             match part {
                 Part::Literal(literal) => {
                     if !text[end..].starts_with(literal) {
@@ -137,7 +163,7 @@ impl Matcher {
                     } else {
                         run
                     };
-                    if run < usize::from(*least) {
+                    if run < usize::from(*least) || *set == UUID && !judge::is_uuid(&text[end..end + run]) {
                         return None;
                     }
                     end += run;
@@ -187,7 +213,10 @@ impl Matcher {
         {
             end -= 1;
         }
-        (begins_token(text, start)).then_some((start, end))
+        if !begins_token(text, start) {
+            return None;
+        }
+        Some((if self.secret > self.anchor { secret } else { start }, end))
     }
 }
 
@@ -214,11 +243,12 @@ pub(super) fn at_literal(scan: &mut Scan, matcher: &Matcher, at: usize) {
     let text = scan.text;
     let Some((start, end)) = matcher.find(text, at) else { return };
     scan.work += (end - start) as u64;
-    let literal = matcher.literal().len();
-    // `ghp_xxxxxxxx…` in a manual is no token.
+    // `ghp_xxxxxxxx…` in a manual is no token, and words behind a short prefix are a name.
     let body = &text[start..end];
-    let rest = if at == start { &body[literal..] } else { body };
-    if is_monotonous(rest) || judge::is_harmless(body) {
+    let literal = matcher.literal().map_or(0, <[u8]>::len);
+    let rest = if at == start { &body[literal.min(body.len())..] } else { body };
+    if is_monotonous(rest) || judge::is_harmless(body) || judge::is_wordy(rest) && !rest.iter().all(u8::is_ascii_digit)
+    {
         return;
     }
     scan.name_end = scan.name_end.max(start);
@@ -239,4 +269,43 @@ fn is_monotonous(rest: &[u8]) -> bool {
         }
     }
     different < 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::formats;
+    use super::*;
+
+    fn find<'a>(pattern: &'static str, text: &'a str) -> Option<&'a str> {
+        let matcher = Matcher::new(pattern, 0)?;
+        let at = memchr::memmem::find(text.as_bytes(), matcher.literal()?)?;
+        matcher.find(text.as_bytes(), at).map(|(start, end)| &text[start..end])
+    }
+
+    #[test]
+    fn patterns_match_whole_tokens() {
+        assert_eq!(find("abc_{d4}", "x abc_1234 y"), Some("abc_1234"));
+        assert_eq!(find("abc_{d4}", "abc_12345"), None);
+        assert_eq!(find("abc_{d4}", "xabc_1234"), None);
+        assert_eq!(find("abc_{d4}", "x\\nabc_1234"), Some("abc_1234"));
+        assert_eq!(find("abc_{d4}", "x%3Dabc_1234"), Some("abc_1234"));
+        assert_eq!(find("{d3,5}:AA{l3,}", "7 12345:AAxyz."), Some("12345:AAxyz"));
+        assert_eq!(find("host/|{l4}", "host/abcd"), Some("abcd"));
+        assert_eq!(find("{SSHA}{b4,}", "u:{SSHA}ab+/=="), Some("{SSHA}ab+/=="));
+        assert_eq!(
+            find("id-{g36}", "id-123e4567-e89b-12d3-a456-426614174000"),
+            Some("id-123e4567-e89b-12d3-a456-426614174000")
+        );
+        assert_eq!(find("id-{g36}", "id-123e4567e89b12d3a456426614174000----"), None);
+    }
+
+    #[test]
+    fn every_format_can_be_searched_for() {
+        for format in formats::all() {
+            let matcher = Matcher::new(format.pattern, 0).unwrap_or_else(|| panic!("{}", format.pattern));
+            assert!(matcher.literal().is_some() || !formats::beginnings(format).is_empty(), "{}", format.pattern);
+            assert!(!format.source.is_empty(), "{}", format.name);
+        }
+        assert!(formats::all().count() >= 450);
+    }
 }
