@@ -74,6 +74,8 @@ struct Reading {
 pub struct Change {
     /// A step since the last call, in nanoseconds.
     pub stepped_ns: Option<i64>,
+    /// Suspended since boot, in nanoseconds.
+    pub suspended_total_ns: u64,
     /// Suspended since the last call, in nanoseconds.
     pub suspended_ns: u64,
     /// How the system clock runs against the oscillator, where enough is known.
@@ -147,13 +149,13 @@ impl History {
             boottime_ns: clocks.boottime_ns,
             read_ns: clocks.read_ns,
         };
-        let mut change = Change::default();
+        let mut change = Change { suspended_total_ns: beyond_noise(suspended_ns(&now)), ..Change::default() };
         if let Some(last) = self.last.filter(|last| last.boottime_ns <= now.boottime_ns) {
             let own = step_between(&last, &now, slewing);
             // A step there and back between two calls is seen by the host alone.
             let noticed = host_steps.0.saturating_sub(self.host_steps);
             change.stepped_ns = own.or(if noticed > 0 { host_steps.1 } else { None });
-            change.suspended_ns = suspended_ns(&now).saturating_sub(suspended_ns(&last));
+            change.suspended_ns = beyond_noise(suspended_ns(&now).saturating_sub(suspended_ns(&last)));
             if let Some(step_ns) = change.stepped_ns {
                 self.steps.note(step_ns, noticed.max(1), &now);
             }
@@ -231,6 +233,11 @@ fn step_between(last: &Reading, now: &Reading, slewing: Slewing) -> Option<i64> 
 
 fn suspended_ns(reading: &Reading) -> u64 {
     reading.boottime_ns.saturating_sub(reading.monotonic_ns)
+}
+
+/// The clocks are not read at the very same time: a microsecond of suspend was none.
+fn beyond_noise(ns: u64) -> u64 {
+    if ns > MIN_STEP_NS.unsigned_abs() { ns } else { 0 }
 }
 
 /// Least squares over the stored points and the present one.
@@ -324,6 +331,12 @@ mod tests {
         let change = advance(&mut history, &resumed);
         assert_eq!((change.stepped_ns, change.suspended_ns), (None, 28_800 * SECOND));
         assert_eq!(history.steps().count, 1);
+    }
+
+    #[test]
+    fn clocks_read_one_after_the_other_are_no_suspend() {
+        let clocks = Clocks { boottime_ns: at(0, 0.1).boottime_ns + 548, ..at(0, 0.1) };
+        assert_eq!(advance(&mut History::default(), &clocks).suspended_total_ns, 0);
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub(crate) fn body<'a>(seen: &Seen<'a>) -> Body<'a> {
         system_time: rfc3339(system_ms),
         boot_time: rfc3339(boot_ms),
         uptime_seconds: seconds(seen.clocks.boottime_ns),
-        suspended_seconds: seconds(seen.clocks.boottime_ns.saturating_sub(seen.clocks.monotonic_ns)),
+        suspended_seconds: seconds(seen.change.suspended_total_ns),
         suspended_since_last_seconds: seconds(seen.change.suspended_ns),
         steps: StepBody {
             count: seen.steps.count,

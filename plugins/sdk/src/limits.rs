@@ -11,7 +11,7 @@ pub const MAX_TITLE_BYTES: usize = 512;
 pub const MAX_DETAIL_BYTES: usize = 16 * 1024;
 /// The longest source of a finding, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 1024;
-/// The longest text of a [`Value`], in bytes.
+/// The longest text of a [`crate::Value`], in bytes.
 pub const MAX_VALUE_BYTES: usize = 4096;
 /// The longest fingerprint of a finding, in bytes.
 pub const MAX_FINGERPRINT_BYTES: usize = 128;

@@ -259,3 +259,92 @@ fn with<T>(ask: impl FnOnce(&mut Host) -> T) -> T {
         None => panic!("no host here: use `ghostd_sdk::fake::Host::collect` or `run` (`describe` has no host at all)"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::state;
+    use crate::{Descriptor, Metric};
+
+    /// Returns what its configuration says.
+    struct Says;
+
+    impl Collector for Says {
+        type Config = String;
+
+        fn describe() -> Descriptor {
+            Descriptor::new("says", "0.1.0", "For tests.").section("a")
+        }
+
+        fn collect(_: &Invocation, config: String) -> Result<Vec<Section>, Failure> {
+            Ok(vec![match config.as_str() {
+                "undeclared" => Section::new("b", "b/1"),
+                "array" => Section::new("a", "a/1").body(&[1])?,
+                "name" => Section::new("a", "a/1").metric(Metric::gauge("Upper", "1", 1.0)),
+                "reserved" => Section::new("a", "a/1").attribute("ghost.x", 1_u64),
+                _ => Section::new("a", "a/1"),
+            }])
+        }
+    }
+
+    fn collect(config: &str) {
+        Host::new().collect::<Says>(&invocation(&["a"]), &format!("\"{config}\"")).unwrap();
+    }
+
+    #[test]
+    fn a_good_section_passes() {
+        collect("good");
+    }
+
+    #[test]
+    #[should_panic(expected = "section `b` is not in the descriptor")]
+    fn an_undeclared_section_is_refused() {
+        collect("undeclared");
+    }
+
+    #[test]
+    #[should_panic(expected = "the body of `a` is no JSON object")]
+    fn a_body_that_is_no_object_is_refused() {
+        collect("array");
+    }
+
+    #[test]
+    #[should_panic(expected = "metric name `Upper`")]
+    fn a_metric_name_in_capitals_is_refused() {
+        collect("name");
+    }
+
+    #[test]
+    #[should_panic(expected = "attribute name `ghost.x`")]
+    fn a_name_of_the_hosts_is_refused() {
+        collect("reserved");
+    }
+
+    #[test]
+    fn the_host_comes_back_after_a_panic() {
+        let mut host = Host::new();
+        host.state.set("a", "1");
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            host.run(|| {
+                state::store("b", &2).unwrap();
+                panic!("as a collector may");
+            });
+        }));
+        assert!(result.is_err());
+        assert_eq!((host.state.get("a"), host.state.get("b")), (Some("1"), Some("2")));
+    }
+
+    #[test]
+    fn state_has_a_quota_and_unreadable_values_are_told() {
+        let mut host = Host::new();
+        host.state.quota_bytes = 10;
+        host.state.set("old", "[1]");
+        host.run(|| {
+            assert!(matches!(state::set("k", "\"123456789\""), Err(Error::Exhausted(_))));
+            assert!(matches!(state::set("k", "nojson"), Err(Error::Invalid(_))));
+            assert_eq!(state::load::<u64>("old"), None);
+        });
+        assert_eq!(host.log.len(), 1);
+        assert!(host.log[0].1.contains("state `old` is not readable"), "{:?}", host.log);
+    }
+}
