@@ -12,7 +12,7 @@
 
 pub mod clock;
 mod error;
-//pub mod files;
+pub mod files;
 pub mod ping;
 pub mod processes;
 mod raw;
