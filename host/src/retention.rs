@@ -182,12 +182,14 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: &Moment) -> Plan {
         }
     }
     let mut unprotected = 0;
-    for place in 0..order.len() {
-        if !reasons[place].is_empty() || remove.contains_key(&place) {
+    for (place, reasons) in reasons.iter().enumerate() {
+        if !reasons.is_empty() || remove.contains_key(&place) {
             continue;
         }
         let is_too_old = timeline.doubt.is_none()
-            && policy.max_age.is_some_and(|cap| timeline.age_ns[place] > i64::try_from(cap.as_nanos()).unwrap_or(i64::MAX));
+            && policy
+                .max_age
+                .is_some_and(|cap| timeline.age_ns[place] > i64::try_from(cap.as_nanos()).unwrap_or(i64::MAX));
         unprotected += 1;
         if is_too_old {
             remove.insert(place, RemoveReason::MaxAge);
@@ -251,8 +253,7 @@ impl Timeline {
                 if by_wall < 0 {
                     correction = correction.saturating_add(by_wall);
                 }
-                let booted_lately = later.boot_id == now.boot_id
-                    && now.boottime_ns < ns(SETTLING_TIME).unsigned_abs();
+                let booted_lately = later.boot_id == now.boot_id && now.boottime_ns < ns(SETTLING_TIME).unsigned_abs();
                 if booted_lately && !(0..=ns(SETTLING_TIME)).contains(&by_wall) {
                     doubt = doubt.or(Some(ClockDoubt::Boot { gap_seconds: by_wall / NS_PER_SECOND }));
                 }
@@ -268,6 +269,9 @@ impl Timeline {
 fn ns(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
+
+/// Which hour, day, week or month a time is in.
+type BucketOf = fn(Wall) -> i64;
 
 /// Everything that speaks for each, newest first.
 fn protections(order: &[&Candidate], timeline: &Timeline, policy: &Policy) -> Vec<BTreeSet<KeepReason>> {
@@ -291,7 +295,7 @@ fn protections(order: &[&Candidate], timeline: &Timeline, policy: &Policy) -> Ve
             }
         }
     }
-    let calendars: [(u64, KeepReason, fn(Wall) -> i64); 4] = [
+    let calendars: [(u64, KeepReason, BucketOf); 4] = [
         (policy.keep_hourly, KeepReason::Hourly, hour_of),
         (policy.keep_daily, KeepReason::Daily, day_of),
         (policy.keep_weekly, KeepReason::Weekly, week_of),

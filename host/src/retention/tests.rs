@@ -142,8 +142,11 @@ fn a_step_of_the_clock_removes_nothing_for_its_age() {
         let settled = plan(&more, &policy, &later);
         assert_eq!(settled.doubt, None);
         let truth = every_five_minutes(12 * 20, 0);
-        let old: Vec<SnapshotId> =
-            truth.iter().filter(|c| at(DAY + 301).wall.0 - c.captured_at.wall.0 > DAY * NS_PER_SECOND).map(|c| c.id).collect();
+        let old: Vec<SnapshotId> = truth
+            .iter()
+            .filter(|c| at(DAY + 301).wall.0 - c.captured_at.wall.0 > DAY * NS_PER_SECOND)
+            .map(|c| c.id)
+            .collect();
         assert_eq!(removed(&settled), old, "{step}");
     }
 }
@@ -201,9 +204,9 @@ fn oracle(all: &[Candidate], policy: &Policy, now: &Moment) -> BTreeMap<Snapshot
         newer(one) < policy.keep_last.max(1)
             || one.importance == Importance::ByHand
             || (one.importance == Importance::Automatic && {
-                let others = all.iter().filter(|other| {
-                    other.importance == Importance::Automatic && other.sequence > one.sequence
-                });
+                let others = all
+                    .iter()
+                    .filter(|other| other.importance == Importance::Automatic && other.sequence > one.sequence);
                 policy.max_important.is_none_or(|cap| (others.count() as u64) < cap)
             })
             || newest_of(|text| text[..13].to_owned(), policy.keep_hourly, one)
@@ -215,7 +218,8 @@ fn oracle(all: &[Candidate], policy: &Policy, now: &Moment) -> BTreeMap<Snapshot
     loop {
         let there = all.iter().filter(|one| !gone.contains_key(&one.id));
         let bytes: u64 = there.clone().map(|one| one.size_bytes).sum();
-        let oldest = there.filter(|one| newer(one) > 0 && one.importance != Importance::ByHand).min_by_key(|one| one.sequence);
+        let oldest =
+            there.filter(|one| newer(one) > 0 && one.importance != Importance::ByHand).min_by_key(|one| one.sequence);
         match oldest {
             Some(oldest) if policy.max_size_bytes.is_some_and(|cap| bytes > cap) => {
                 gone.insert(oldest.id, RemoveReason::MaxSize);
@@ -239,10 +243,7 @@ fn oracle(all: &[Candidate], policy: &Policy, now: &Moment) -> BTreeMap<Snapshot
 
 fn policies() -> impl Strategy<Value = Policy> {
     let cap = |range: std::ops::Range<u64>| proptest::option::of(range);
-    (
-        (cap(0..60), cap(0..40 * 24), cap(0..3_000), 0_u64..5),
-        (0_u64..30, 0_u64..10, 0_u64..5, 0_u64..3, cap(0..5)),
-    )
+    ((cap(0..60), cap(0..40 * 24), cap(0..3_000), 0_u64..5), (0_u64..30, 0_u64..10, 0_u64..5, 0_u64..3, cap(0..5)))
         .prop_map(|((max_count, hours, max_size_bytes, keep_last), (hourly, daily, weekly, monthly, max_important))| {
             Policy {
                 max_count,
@@ -260,9 +261,13 @@ fn policies() -> impl Strategy<Value = Policy> {
 
 /// Snapshots of one boot with a clock that runs true, in a random order.
 fn stores() -> impl Strategy<Value = Vec<Candidate>> {
-    let one = (1_i64..20_000, 1_u64..100, prop_oneof![
-        8 => Just(Importance::Ordinary), 1 => Just(Importance::Automatic), 1 => Just(Importance::ByHand),
-    ]);
+    let one = (
+        1_i64..20_000,
+        1_u64..100,
+        prop_oneof![
+            8 => Just(Importance::Ordinary), 1 => Just(Importance::Automatic), 1 => Just(Importance::ByHand),
+        ],
+    );
     proptest::collection::vec(one, 0..120)
         .prop_map(|gaps| {
             let mut time = 0;

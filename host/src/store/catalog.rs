@@ -186,6 +186,13 @@ pub(super) fn newest(db: &Connection) -> rusqlite::Result<Option<Entry>> {
         .optional()
 }
 
+/// The name of the one in that place.
+pub(super) fn id_of_sequence(db: &Connection, sequence: u64) -> rusqlite::Result<Option<SnapshotId>> {
+    db.prepare_cached("SELECT id FROM snapshots WHERE sequence = ?1 LIMIT 1")?
+        .query_row([int(sequence)], |row| parsed(row, 0))
+        .optional()
+}
+
 /// Every name, in no order.
 pub(super) fn ids(db: &Connection) -> rusqlite::Result<Vec<SnapshotId>> {
     db.prepare_cached("SELECT id FROM snapshots")?.query_map([], |row| parsed(row, 0))?.collect()

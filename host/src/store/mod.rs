@@ -17,6 +17,7 @@
 mod audit_file;
 mod batch;
 mod catalog;
+mod chain;
 mod database;
 mod directory;
 mod disk;
@@ -27,6 +28,7 @@ mod listing;
 mod load;
 mod lock;
 mod name;
+mod prune;
 mod reader;
 mod samples;
 mod start;
@@ -34,12 +36,14 @@ mod start;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use batch::{
     Batch, CollectorState, Document, HandResolution, MAX_EVENTS, MAX_RESOLVED_FINDINGS, MAX_SERIES_PER_COLLECTOR,
     Points, Recorded, StoredFinding, StoredSection,
 };
 pub use catalog::{Entry, Mark, Removed};
+pub use chain::{Gap, Problem, Verdict};
 pub use directory::{
     AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_snapshot_file, mark_file,
     snapshot_file,
@@ -51,5 +55,7 @@ pub use history::{MAX_ROWS, NumberedEvent, Series, Span};
 pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
+pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
 pub use reader::{Filter, Reader, Source};
 pub use start::{DatabaseStart, StartReport};
+pub use verify::{HeartbeatCheck, Verification, verify_file};

@@ -1,6 +1,8 @@
 //! The store as a whole, over real files in a temporary directory.
 
 mod chain;
+mod prune;
 mod reader;
 mod records;
 mod start;
+mod verify;
