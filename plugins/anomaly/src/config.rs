@@ -68,6 +68,41 @@ pub enum Action {
     Critical,
 }
 
+/// The JSON Schema that the host holds a configuration against.
+pub const SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {
+    "files": {
+      "type": "array", "maxItems": 64, "description": "the files to follow; empty: the usual logs in every root that is lent",
+      "items": {
+        "type": "object", "additionalProperties": false, "required": ["path"],
+        "properties": {
+          "root": {"type": "string", "default": "", "description": "a root of `files`; empty for all of them"},
+          "path": {"type": "string", "minLength": 1, "description": "`*` and `?` within a name, `**` over directories"},
+          "expect_every_seconds": {"type": "integer", "minimum": 1, "description": "a finding if nothing is written for so long"}
+        }
+      }
+    },
+    "min_severity": {"enum": ["low", "medium", "high", "critical"], "default": "medium", "description": "events below this are no findings; `low` takes in warnings and failed logins"},
+    "first_sight_bytes": {"type": "integer", "minimum": 0, "default": 262144, "description": "how much of a file is read when it is first seen, from its end"},
+    "budget_bytes": {"type": "integer", "minimum": 1048576, "default": 67108864, "description": "how much is read in one capture over all files; the rest is carried over"},
+    "rules": {
+      "type": "array", "maxItems": 256, "description": "the first rule that matches decides",
+      "items": {
+        "type": "object", "additionalProperties": false, "required": ["contains", "action"],
+        "properties": {
+          "file": {"type": "string", "default": "", "description": "a pattern over the path below its root; empty for all"},
+          "contains": {"type": "string", "description": "texts with `*` between them, upper and lower case alike"},
+          "action": {"enum": ["ignore", "raise", "lower", "low", "medium", "high", "critical"]}
+        }
+      }
+    },
+    "journal": {"type": "boolean", "default": true, "description": "whether the system's journal is read where it is lent"}
+  }
+}"#;
+
 /// What is followed where nothing is configured.
 pub const USUAL_LOGS: [&str; 8] =
     ["**/*.log", "**/*.err", "**/*.jsonl", "**/syslog", "**/messages", "**/error_log", "**/kern.log", "**/dmesg"];
@@ -102,6 +137,12 @@ impl Config {
         } else {
             self.files.iter().flat_map(all).collect()
         }
+    }
+
+    /// What the rules raise: such a line is an event also where nothing else says so.
+    pub fn watched(&self) -> Vec<String> {
+        let raises = |rule: &&Rule| !matches!(rule.action, Action::Ignore | Action::Lower | Action::Low);
+        self.rules.iter().filter(raises).map(|rule| rule.contains.clone()).filter(|text| !text.is_empty()).collect()
     }
 
     /// The severity of an event after the user's rules; `None` if it is to be ignored.

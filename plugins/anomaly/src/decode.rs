@@ -2,7 +2,7 @@
 
 /// The byte order of a UTF-16 file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum Wide {
+pub(crate) enum Wide {
     /// Least significant byte first, as Windows writes it.
     #[serde(rename = "le")]
     Little,
@@ -14,7 +14,7 @@ pub enum Wide {
 impl Wide {
     /// Whether a file that begins with `head` is UTF-16: by its mark, or, without one, because every other byte of
     /// what must be plain text is zero.
-    pub fn detect(head: &[u8]) -> Option<Self> {
+    pub(crate) fn detect(head: &[u8]) -> Option<Self> {
         match head {
             [0xff, 0xfe, ..] => return Some(Self::Little),
             [0xfe, 0xff, ..] => return Some(Self::Big),
@@ -33,7 +33,7 @@ impl Wide {
     }
 
     /// Decodes as much of `raw` as makes whole characters; how many bytes that were is the second value.
-    pub fn decode(self, raw: &[u8]) -> (String, usize) {
+    pub(crate) fn decode(self, raw: &[u8]) -> (String, usize) {
         let mut units: Vec<u16> = raw
             .chunks_exact(2)
             .map(|pair| match self {
@@ -50,7 +50,7 @@ impl Wide {
     }
 
     /// How many bytes `text`, the end of what was decoded, had in the file.
-    pub fn encoded_len(text: &[u8]) -> usize {
+    pub(crate) fn encoded_len(text: &[u8]) -> usize {
         String::from_utf8_lossy(text).encode_utf16().count() * 2
     }
 }

@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::finding::{Book, Changes, Finding, MAX_EXAMPLE_BYTES, Sighting, Texts};
 use crate::follow::{Follower, Loss, Outcome, Turn};
 use crate::logs::Logs;
+use crate::prefilter::Prefilter;
 use crate::scanner::Options;
 use crate::severity::Severity;
 use crate::template;
@@ -23,6 +24,26 @@ pub struct State {
     /// The time of the last capture.
     #[serde(default)]
     last_ms: Option<i64>,
+    #[serde(default)]
+    totals: Totals,
+    /// The place reached in the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+/// Sums over all captures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Bytes looked at.
+    pub read_bytes: u64,
+    /// Lines passed.
+    pub lines: u64,
+    /// Events by severity, from low to critical.
+    pub events: [u64; 4],
+    /// Bytes that are known to have been lost before they were read.
+    pub lost_bytes: u64,
+    /// Bytes passed over because reading them missed the deadline again and again.
+    pub skipped_bytes: u64,
 }
 
 /// The form of the state that this version writes and reads.
@@ -100,21 +121,47 @@ impl Engine {
         self.state.book.iter()
     }
 
+    /// Sums over all captures.
+    pub fn totals(&self) -> Totals {
+        self.state.totals
+    }
+
+    /// The place reached in the journal.
+    pub fn cursor(&self) -> Option<&str> {
+        self.state.cursor.as_deref()
+    }
+
+    /// Remembers the place reached in the journal.
+    pub fn set_cursor(&mut self, cursor: String) {
+        self.state.cursor = Some(cursor);
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// How many findings were dropped for want of room, ever.
     pub fn dropped(&self) -> u64 {
         self.state.book.dropped
     }
 
-    /// Looks at all files once. `redact` removes secrets; nothing that it has not seen is kept.
+    /// Looks at all files once. `redact` removes secrets; nothing that it has not seen is kept. To be followed by
+    /// [`Engine::settle`].
     pub fn capture(&mut self, logs: &mut dyn Logs, call: &Call<'_>, redact: &mut dyn FnMut(&str) -> String) -> Report {
         let mut report = Report { now_ms: call.now_ms, ..Report::default() };
         let sources = self.config.sources(call.roots);
+        let watch = self.config.watched();
+        let least = if watch.is_empty() { self.config.min_severity } else { Severity::Low };
+        let texts: Vec<&str> = watch.iter().map(|pattern| longest_part(pattern)).collect();
+        let custom = (least == Severity::Low).then(|| Prefilter::with(true, &texts));
         let turn = Turn {
             now_ms: call.now_ms,
             attempt: call.attempt,
             budget_bytes: self.config.budget_bytes,
             first_sight_bytes: self.config.first_sight_bytes,
-            options: Options { min_severity: self.least(), recoveries: true },
+            options: Options { min_severity: least, recoveries: true, watch },
+            filter: custom.as_ref().unwrap_or_else(|| Prefilter::shared()),
             expired: call.expired,
         };
         let State { follower, book, .. } = &mut self.state;
@@ -133,11 +180,6 @@ impl Engine {
         }
         notes.silences(follower, &sources);
         report.outcome = outcome;
-        let elapsed = self.state.last_ms.map(|last| call.now_ms - last);
-        let mut changes = self.state.book.settle(call.now_ms, elapsed);
-        changes.resolved.append(&mut report.changes.resolved);
-        report.changes = changes;
-        self.state.last_ms = Some(call.now_ms);
         report
     }
 
@@ -157,14 +199,23 @@ impl Engine {
         }
     }
 
-    /// What the scanner has to hand out, so that the rules can raise it to what is wanted.
-    fn least(&self) -> Severity {
-        let raises = self
-            .config
-            .rules
-            .iter()
-            .any(|rule| !matches!(rule.action, crate::config::Action::Ignore | crate::config::Action::Lower));
-        if raises { Severity::Low } else { self.config.min_severity }
+    /// Ends a capture: rates, bursts, what is resolved and what is open again, and the sums.
+    pub fn settle(&mut self, report: &mut Report) {
+        let elapsed = self.state.last_ms.map(|last| report.now_ms - last);
+        let mut changes = self.state.book.settle(report.now_ms, elapsed);
+        changes.resolved.append(&mut report.changes.resolved);
+        changes.resolved.sort_unstable();
+        changes.resolved.dedup();
+        report.changes = changes;
+        self.state.last_ms = Some(report.now_ms);
+        let totals = &mut self.state.totals;
+        totals.read_bytes += report.outcome.read_bytes;
+        totals.lines += report.outcome.counts.lines;
+        totals.skipped_bytes += report.outcome.skipped_bytes;
+        totals.lost_bytes += report.outcome.losses.iter().filter_map(|loss| loss.at_least_bytes).sum::<u64>();
+        for (total, events) in totals.events.iter_mut().zip(report.events) {
+            *total += events;
+        }
     }
 }
 
@@ -215,10 +266,13 @@ impl Notes<'_> {
         };
         let redact = &mut *self.redact;
         let sighting = Sighting { fingerprint, severity, source, line, lines: event.lines() };
-        self.book.see(sighting, self.now_ms, || Texts {
-            template: redact(&template),
-            example: bounded(redact(&event.text), MAX_EXAMPLE_BYTES),
-            cause: event.cause.as_deref().map(|cause| bounded(redact(cause), MAX_EXAMPLE_BYTES)),
+        self.book.see(sighting, self.now_ms, || {
+            let example = bounded(redact(&event.text), MAX_EXAMPLE_BYTES);
+            // What was replaced may have moved the message: it is found by its first words.
+            let message: String = event.message().chars().take(12).collect();
+            let message_at = example.find(&message).unwrap_or(0);
+            let cause = event.cause.as_deref().map(|cause| bounded(redact(cause), MAX_EXAMPLE_BYTES));
+            Texts { template: redact(&template), example, message_at, cause }
         });
     }
 
@@ -268,6 +322,11 @@ impl Notes<'_> {
             }
         }
     }
+}
+
+/// The longest of the texts between the stars of a pattern.
+fn longest_part(pattern: &str) -> &str {
+    pattern.split('*').max_by_key(|part| part.len()).unwrap_or("")
 }
 
 /// The fingerprint of a finding of this collector's own about a file.

@@ -15,6 +15,7 @@
 
 pub(crate) mod bytes;
 pub mod classify;
+pub mod component;
 pub mod config;
 mod decode;
 pub mod engine;
@@ -27,3 +28,5 @@ pub mod scan;
 pub mod scanner;
 pub mod severity;
 pub mod template;
+
+ghostd_sdk::export!(component::Anomaly);

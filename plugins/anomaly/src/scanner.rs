@@ -13,17 +13,20 @@ use crate::prefilter::Prefilter;
 use crate::severity::Severity;
 
 /// What is wanted of a scan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Events below this are not handed out.
     pub min_severity: Severity,
     /// Whether recoveries are handed out (as events of severity low and kind [`Kind::Recovery`]).
     pub recoveries: bool,
+    /// Lines that hold one of these texts (with `*` between their parts) are events of severity low at least. The
+    /// prefilter must know them.
+    pub watch: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { min_severity: Severity::Medium, recoveries: false }
+        Self { min_severity: Severity::Medium, recoveries: false, watch: Vec::new() }
     }
 }
 
@@ -230,7 +233,7 @@ impl<'p> Scanner<'p> {
             return;
         }
         let line = classify::plain(raw, scratch);
-        let verdict = match head {
+        let mut verdict = match head {
             Some(head) => classify::classify_headed(line, head),
             None => classify::classify(line),
         };
@@ -238,7 +241,15 @@ impl<'p> Scanner<'p> {
             || verdict.severity.is_some() && self.options.min_severity == Severity::Low
             || verdict.kind == Kind::Recovery && self.options.recoveries;
         if !wanted {
-            return;
+            if self.options.watch.is_empty() {
+                return;
+            }
+            let text = String::from_utf8_lossy(line);
+            if !self.options.watch.iter().any(|pattern| crate::config::contains(pattern, &text)) {
+                return;
+            }
+            verdict.severity = verdict.severity.or(Some(Severity::Low));
+            verdict.kind = Kind::Line;
         }
         let indented = line.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
         if (verdict.level.is_none() || indented) && !verdict.header.has_time && verdict.header.body == 0 {

@@ -55,7 +55,8 @@ impl Collector {
         let (mut engine, warning) = Engine::new(self.config.clone(), self.state.as_deref());
         assert_eq!(warning, None);
         let call = Call { now_ms: self.now_ms, attempt: 1, roots: &["".to_owned()], expired: &|| false };
-        let report = engine.capture(&mut self.logs, &call, &mut |text| text.to_owned());
+        let mut report = engine.capture(&mut self.logs, &call, &mut |text| text.to_owned());
+        engine.settle(&mut report);
         self.state = Some(engine.save(400 * 1024));
         self.now_ms += 60_000;
         report

@@ -9,7 +9,7 @@ use crate::severity::Level;
 
 /// What the fields of one line say. Slices are raw: JSON escapes are still in them.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fields<'l> {
+pub(crate) struct Fields<'l> {
     /// The level, where a field states it.
     pub level: Option<Level>,
     /// Whether the level is a syslog priority, which is often the transport's default.
@@ -26,7 +26,7 @@ pub struct Fields<'l> {
 const MAX_PAIRS: u32 = 96;
 
 /// Reads the JSON object that `line` begins with; `None` if it is none.
-pub fn json(line: &[u8]) -> Option<Fields<'_>> {
+pub(crate) fn json(line: &[u8]) -> Option<Fields<'_>> {
     if line.first() != Some(&b'{') || !line[1..].trim_ascii_start().first().is_some_and(|b| matches!(b, b'"' | b'}')) {
         return None;
     }
@@ -98,7 +98,7 @@ pub fn json(line: &[u8]) -> Option<Fields<'_>> {
 
 /// The level among the logfmt pairs of `line`, if it is one: `level=`, `lvl=`, `severity=` at a word's start and
 /// outside quotes.
-pub fn logfmt_level(line: &[u8]) -> Option<Level> {
+pub(crate) fn logfmt_level(line: &[u8]) -> Option<Level> {
     let line = &line[..line.len().min(4096)];
     let mut quoted = false;
     let mut at = 0;
@@ -127,7 +127,7 @@ pub fn logfmt_level(line: &[u8]) -> Option<Level> {
 }
 
 /// The value of `msg=` or `message=` in a logfmt line, quotes removed.
-pub fn logfmt_message(line: &[u8]) -> Option<&[u8]> {
+pub(crate) fn logfmt_message(line: &[u8]) -> Option<&[u8]> {
     for key in [&b"msg="[..], b"message="] {
         let Some(at) = crate::bytes::find(line, key) else { continue };
         if at > 0 && !matches!(line[at - 1], b' ' | b'\t') {
@@ -144,7 +144,7 @@ pub fn logfmt_message(line: &[u8]) -> Option<&[u8]> {
 
 /// Undoes JSON's escapes, as far as reading needs it: `\n` and `\t` become blanks of their kind, `\u001b` and other
 /// escapes one byte.
-pub fn unescape(raw: &[u8], into: &mut Vec<u8>) {
+pub(crate) fn unescape(raw: &[u8], into: &mut Vec<u8>) {
     into.clear();
     let mut at = 0;
     while let Some(&b) = raw.get(at) {
@@ -300,7 +300,7 @@ fn scalar(fields: &mut Fields<'_>, seen: &mut Seen, parent: &[u8], key: &[u8], v
 }
 
 /// Whether a value says that there is nothing.
-pub fn empty(value: &[u8]) -> bool {
+pub(crate) fn empty(value: &[u8]) -> bool {
     const NOTHING: [&[u8]; 13] =
         [b"", b"null", b"nil", b"<nil>", b"none", b"false", b"0", b"no", b"ok", b"undefined", b"{}", b"[]", b"-"];
     let value = value.trim_ascii();

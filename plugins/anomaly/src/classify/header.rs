@@ -439,13 +439,15 @@ fn rfc5424_head(line: &[u8], header: &mut Header, base: usize) -> usize {
 /// The length of what a container runtime put before the program's own line.
 fn container_prefix(line: &[u8]) -> usize {
     // CRI: `2024-01-02T03:04:05.123456789Z stderr F message`.
-    if line.len() > 32 && line[0].is_ascii_digit() && line.get(10) == Some(&b'T') {
-        if let Some(space) = line[..line.len().min(40)].iter().position(|b| *b == b' ') {
-            let rest = &line[space + 1..];
-            for stream in [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "] {
-                if rest.starts_with(stream) {
-                    return space + 1 + stream.len();
-                }
+    if line.len() > 32
+        && line[0].is_ascii_digit()
+        && line.get(10) == Some(&b'T')
+        && let Some(space) = line[..line.len().min(40)].iter().position(|b| *b == b' ')
+    {
+        let rest = &line[space + 1..];
+        for stream in [&b"stdout F "[..], b"stderr F ", b"stdout P ", b"stderr P "] {
+            if rest.starts_with(stream) {
+                return space + 1 + stream.len();
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::severity::Severity;
 
 /// What was found in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// How bad it is.
     pub severity: Severity,
     /// What it is.
@@ -22,7 +22,7 @@ pub struct Found {
 }
 
 /// Judges a message. `kernel` says that the line is the kernel's.
-pub fn judge(message: &[u8], kernel: bool) -> Option<Found> {
+pub(crate) fn judge(message: &[u8], kernel: bool) -> Option<Found> {
     let mut best: Option<Found> = None;
     let mut undone = false;
     let mut quotes = 0u32;

@@ -49,6 +49,9 @@ pub struct Finding {
     /// The latest example, redacted.
     #[serde(rename = "x", default, skip_serializing_if = "String::is_empty")]
     pub example: String,
+    /// Where the message begins in the example: behind timestamp, level, host and program.
+    #[serde(rename = "w", default)]
+    pub message_at: usize,
     /// The innermost cause of the example, redacted.
     #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -171,6 +174,8 @@ pub struct Texts {
     pub template: String,
     /// The first line.
     pub example: String,
+    /// Where the message begins in it.
+    pub message_at: usize,
     /// The innermost cause.
     pub cause: Option<String>,
 }
@@ -228,6 +233,7 @@ impl Book {
                 severity: sighting.severity,
                 template: texts.template,
                 example: texts.example,
+                message_at: texts.message_at,
                 cause: texts.cause,
                 source: sighting.source.to_owned(),
                 line: sighting.line,

@@ -47,6 +47,8 @@ pub struct Turn<'t> {
     pub first_sight_bytes: u64,
     /// What the scanner hands out.
     pub options: Options,
+    /// What lets lines through to it.
+    pub filter: &'t Prefilter,
     /// Whether it is time to stop. Asked between blocks.
     pub expired: &'t dyn Fn() -> bool,
 }
@@ -151,7 +153,7 @@ impl Follower {
         self.turn += 1;
         let found = list(logs, sources, &mut outcome);
         let mut now = self.reconcile(logs, found, turn, &mut outcome);
-        self.read_all(logs, &mut now, turn, Prefilter::shared(), &mut outcome, sink);
+        self.read_all(logs, &mut now, turn, &mut outcome, sink);
         self.let_go(&mut now, turn);
         outcome.files = self.tracks.len() as u64;
         self.last_ms = Some(turn.now_ms);

@@ -5,7 +5,6 @@ use super::{Follower, Loss, MAX_ATTEMPTS, Now, Outcome, SKIPPED_BLOCK_BYTES, Sig
 use crate::decode::Wide;
 use crate::event::Event;
 use crate::logs::{LogFile, Logs, Trouble};
-use crate::prefilter::Prefilter;
 use crate::scanner::{Counts, Scanner};
 
 /// What is read at once.
@@ -24,7 +23,6 @@ impl Follower {
         logs: &mut dyn Logs,
         now: &mut [Now],
         turn: &Turn<'_>,
-        filter: &Prefilter,
         outcome: &mut Outcome,
         sink: &mut dyn FnMut(Sighting<'_>),
     ) {
@@ -49,7 +47,7 @@ impl Follower {
                     stopped = true;
                     break;
                 }
-                let mut reader = Reader { turn, filter, outcome, budget: budget.min(SLICE_BYTES) };
+                let mut reader = Reader { turn, outcome, budget: budget.min(SLICE_BYTES) };
                 let slice = reader.budget;
                 let done = reader.read(logs, &mut self.tracks[index], &mut now[index], self.turn, sink);
                 budget -= slice - reader.budget.min(slice);
@@ -111,7 +109,6 @@ fn skip_block(track: &mut Track, state: &Now) -> u64 {
 
 struct Reader<'r, 't> {
     turn: &'r Turn<'t>,
-    filter: &'r Prefilter,
     outcome: &'r mut Outcome,
     budget: u64,
 }
@@ -183,7 +180,7 @@ impl Reader<'_, '_> {
         let unchanged = meta.size_bytes == track.seen_bytes && track.served > 0;
         let source = source_of(track);
         let first = track.line;
-        let mut scanner = Scanner::new(self.filter, self.turn.options, first.unwrap_or(1));
+        let mut scanner = Scanner::new(self.turn.filter, self.turn.options.clone(), first.unwrap_or(1));
         scanner.resume(track.context.take(), track.skipping);
         let mut give = |event: Event| {
             let line = first.map(|_| event.line);

@@ -6,18 +6,25 @@
 mod patterns;
 mod simd;
 
-use patterns::{ByteSet, PATTERNS, Pattern};
+use patterns::{ByteSet, LOW_PATTERNS, PATTERNS, Pattern};
 use simd::{POSITIONS, Tables};
 use std::sync::LazyLock;
 
-/// The compiled patterns. Built once, some 20 KiB.
+/// The compiled patterns. Built once, some 30 KiB.
 pub struct Prefilter {
     tables: Tables,
     /// For each position and byte, one bit for each pattern that accepts it there.
-    accepts: Box<[[u128; 256]; POSITIONS]>,
+    accepts: Box<[[Bits; 256]; POSITIONS]>,
     patterns: Vec<Pattern>,
 }
 
+/// One bit for each pattern.
+type Bits = [u64; WORDS];
+const WORDS: usize = 3;
+/// The most patterns.
+const MAX_PATTERNS: usize = WORDS * 64;
+/// The most texts of a user that are looked for.
+pub const MAX_TEXTS: usize = 8;
 /// The number of buckets: one bit of a byte each.
 const BUCKETS: usize = 8;
 
@@ -28,20 +35,30 @@ impl Default for Prefilter {
 }
 
 impl Prefilter {
-    /// The one of this process.
+    /// The one of this process for what is medium or worse.
     pub fn shared() -> &'static Self {
         static SHARED: LazyLock<Prefilter> = LazyLock::new(Prefilter::new);
         &SHARED
     }
 
-    /// Compiles the patterns.
+    /// Compiles the patterns for what is medium or worse.
     pub fn new() -> Self {
-        let patterns: Vec<Pattern> = PATTERNS.iter().map(|text| patterns::parse(text)).collect();
-        let mut accepts = Box::new([[0u128; 256]; POSITIONS]);
+        Self::with(false, &[])
+    }
+
+    /// Compiles the patterns, those for warnings too where these are wanted, and any texts that a user looks for. Of
+    /// these there is room for some [`MAX_TEXTS`]; a text of less than four bytes would match everywhere and is left
+    /// out.
+    pub fn with(warnings: bool, texts: &[&str]) -> Self {
+        let more: &[&str] = if warnings { LOW_PATTERNS } else { &[] };
+        let mut patterns: Vec<Pattern> = PATTERNS.iter().chain(more).map(|text| patterns::parse(text)).collect();
+        let texts = texts.iter().filter(|text| text.len() >= POSITIONS);
+        patterns.extend(texts.map(|text| patterns::literal(text)).take(MAX_TEXTS));
+        let mut accepts = Box::new([[[0; WORDS]; 256]; POSITIONS]);
         for (index, pattern) in patterns.iter().enumerate() {
             for (position, set) in pattern.sets.iter().take(POSITIONS).enumerate() {
                 for (byte, _) in set.iter().enumerate().filter(|(_, member)| **member) {
-                    accepts[position][byte] |= 1 << index;
+                    accepts[position][byte][index / 64] |= 1 << (index % 64);
                 }
             }
         }
@@ -66,20 +83,21 @@ impl Prefilter {
     }
 
     fn verify(&self, hay: &[u8], at: usize) -> bool {
-        let mut bits = u128::MAX;
-        for (position, accepts) in self.accepts.iter().enumerate() {
-            bits &= accepts[usize::from(hay[at + position])];
-        }
-        while bits != 0 {
-            let pattern = &self.patterns[bits.trailing_zeros() as usize];
-            bits &= bits - 1;
-            if pattern.boundary && at > 0 && hay[at - 1].is_ascii_alphanumeric() {
-                continue;
-            }
-            let rest = &hay[at + POSITIONS..];
-            let more = &pattern.sets[POSITIONS..];
-            if rest.len() >= more.len() && more.iter().zip(rest).all(|(set, b)| set[usize::from(*b)]) {
-                return true;
+        let accepts = |position: usize| &self.accepts[position][usize::from(hay[at + position])];
+        let (a, b, c, d) = (accepts(0), accepts(1), accepts(2), accepts(3));
+        for word in 0..WORDS {
+            let mut bits = a[word] & b[word] & c[word] & d[word];
+            while bits != 0 {
+                let pattern = &self.patterns[word * 64 + bits.trailing_zeros() as usize];
+                bits &= bits - 1;
+                if pattern.boundary && at > 0 && hay[at - 1].is_ascii_alphanumeric() {
+                    continue;
+                }
+                let rest = &hay[at + POSITIONS..];
+                let more = &pattern.sets[POSITIONS..];
+                if rest.len() >= more.len() && more.iter().zip(rest).all(|(set, b)| set[usize::from(*b)]) {
+                    return true;
+                }
             }
         }
         false
@@ -179,6 +197,16 @@ mod tests {
         ] {
             assert!(!hit(line), "{line}");
         }
+    }
+
+    #[test]
+    fn warnings_and_texts_of_a_user_are_found_where_asked() {
+        let hay = b"\na WARNING here\n";
+        assert_eq!(Prefilter::new().find(hay, 0), None);
+        assert_eq!(Prefilter::with(true, &[]).find(hay, 0), Some(3));
+        let filter = Prefilter::with(false, &["Backup (late)", "abc"]);
+        assert!(filter.find(b"\nthe backup (late) is\n", 0).is_some());
+        assert_eq!(filter.find(b"\nabc\n", 0), None);
     }
 
     #[test]

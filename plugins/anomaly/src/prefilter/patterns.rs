@@ -14,7 +14,7 @@ pub(super) struct Pattern {
     pub(super) boundary: bool,
 }
 
-/// All patterns, as text. At most 128 (one bit each).
+/// What is always looked for.
 pub(super) const PATTERNS: &[&str] = &[
     // Words of levels.
     "erro",
@@ -150,6 +150,32 @@ pub(super) const PATTERNS: &[&str] = &[
     "thy again",
 ];
 
+/// What is looked for as well where warnings and failed logins are wanted.
+pub(super) const LOW_PATTERNS: &[&str] = &[
+    "^warn",
+    "^wrn[]: >|\"\t,]",
+    "[ \t\n]W[ \t/,:][^ ]",
+    "[ \n]W####",
+    "[[|(]W[]|) ]?",
+    "s\":\"W\"",
+    "l\":4#",
+    "y\":\"4\"",
+    "^invalid user",
+    "^break-in",
+    "user unknown",
+];
+
+/// A text that is looked for as it stands, upper and lower case alike.
+pub(super) fn literal(text: &str) -> Pattern {
+    let set = |byte: u8| {
+        let mut set = [false; 256];
+        set[usize::from(byte.to_ascii_lowercase())] = true;
+        set[usize::from(byte.to_ascii_uppercase())] = true;
+        set
+    };
+    Pattern { sets: text.bytes().map(set).collect(), boundary: false }
+}
+
 /// Takes a pattern apart.
 pub(super) fn parse(text: &str) -> Pattern {
     let bytes = text.as_bytes();
@@ -214,7 +240,8 @@ mod tests {
 
     #[test]
     fn patterns_are_few_enough_and_mean_what_they_say() {
-        assert!(PATTERNS.len() <= 128, "{}", PATTERNS.len());
+        let all = PATTERNS.len() + LOW_PATTERNS.len() + super::super::MAX_TEXTS;
+        assert!(all <= super::super::MAX_PATTERNS, "{all}");
         let set = parse("err[]: >]").sets.pop().unwrap();
         assert!(set[usize::from(b']')] && set[usize::from(b'>')] && !set[usize::from(b'o')]);
         let set = parse("[^ ]xyz").sets.remove(0);
