@@ -1,0 +1,344 @@
+//! The latest section of every collector: what snapshots and heartbeats are composed of.
+//!
+//! Owns: which section is current, for how long a good one is carried after a failure, and what became of each
+//! finding since the last snapshot. Must not know: how a section was collected, where it is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clean::CleanSection;
+use crate::model::{Digest, Finding, FindingState, Moment, Severity, SnapshotFinding, Wall};
+
+/// Resolved findings that are remembered for the next snapshot. Beyond it the oldest are forgotten.
+const MAX_RESOLVED: usize = 2_000;
+
+/// One section with where it comes from.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    /// Which collector made it.
+    pub collector: Arc<str>,
+    /// The section itself.
+    pub section: Arc<CleanSection>,
+    /// When it was collected.
+    pub collected: Moment,
+    /// How many of this key there were, this one included.
+    pub generation: u64,
+    /// SHA-256 of the component.
+    pub component_sha256: Digest,
+    /// SHA-256 of the collector's configuration.
+    pub config_sha256: Digest,
+    /// How long it may be carried after its collector failed.
+    pub carry: Duration,
+}
+
+/// What a section's place on the board holds.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The last good section.
+    pub posted: Posted,
+    /// Why there is no newer one, where its collector failed since.
+    pub failed: Option<String>,
+}
+
+/// Something that became of a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FindingChange {
+    /// Which collector.
+    pub collector: Arc<str>,
+    /// The finding as it is now.
+    pub finding: Finding,
+    /// Opened, worse or resolved.
+    pub kind: FindingChangeKind,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingChangeKind {
+    /// It was not open before.
+    Opened,
+    /// Its severity has risen.
+    Worse,
+    /// It was open and is not any more.
+    Resolved,
+}
+
+type Key = (Arc<str>, String);
+
+/// The board.
+#[derive(Debug, Default)]
+pub struct Board {
+    places: BTreeMap<String, Place>,
+    open: BTreeMap<Key, Severity>,
+    in_last_snapshot: BTreeSet<Key>,
+    resolved: Vec<(Arc<str>, Finding)>,
+}
+
+impl Board {
+    /// An empty board. `in_last_snapshot` names the findings that the last snapshot showed as open.
+    pub fn new(in_last_snapshot: impl IntoIterator<Item = (Arc<str>, String)>) -> Self {
+        Self { in_last_snapshot: in_last_snapshot.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Every place by its section's key.
+    pub fn places(&self) -> &BTreeMap<String, Place> {
+        &self.places
+    }
+
+    /// The place of one section.
+    pub fn get(&self, key: &str) -> Option<&Place> {
+        self.places.get(key)
+    }
+
+    /// Puts back what was stored before ghostd started: no finding counts as opened by it.
+    pub fn restore(&mut self, posted: Posted) {
+        let key = posted.section.get().key.clone();
+        for finding in posted.section.get().findings.iter().filter(|finding| !finding.resolved) {
+            self.open.insert((Arc::clone(&posted.collector), finding.fingerprint.clone()), finding.severity);
+        }
+        self.places.insert(key, Place { posted, failed: None });
+    }
+
+    /// Takes the sections that one call returned, and says what became of the collector's findings.
+    pub fn post(&mut self, posted: Vec<Posted>) -> Vec<FindingChange> {
+        let mut changes = Vec::new();
+        for one in posted {
+            let section = one.section.get();
+            let key = section.key.clone();
+            let before: BTreeSet<String> = self
+                .places
+                .get(&key)
+                .map(|place| &place.posted)
+                .filter(|before| before.collector == one.collector)
+                .map(|before| open_in(before).map(|finding| finding.fingerprint.clone()).collect())
+                .unwrap_or_default();
+            for finding in &section.findings {
+                changes.extend(self.finding_seen(&one.collector, finding));
+            }
+            // A section describes a state: what it does not name any more is over.
+            let now: BTreeSet<&str> = section.findings.iter().map(|finding| finding.fingerprint.as_str()).collect();
+            let gone: Vec<Finding> = self
+                .places
+                .get(&key)
+                .into_iter()
+                .flat_map(|place| open_in(&place.posted))
+                .filter(|finding| before.contains(&finding.fingerprint) && !now.contains(finding.fingerprint.as_str()))
+                .map(|finding| Finding { resolved: true, ..finding.clone() })
+                .collect();
+            for finding in gone {
+                changes.extend(self.finding_seen(&one.collector, &finding));
+            }
+            self.places.insert(key, Place { posted: one, failed: None });
+        }
+        changes
+    }
+
+    fn finding_seen(&mut self, collector: &Arc<str>, finding: &Finding) -> Option<FindingChange> {
+        let key = (Arc::clone(collector), finding.fingerprint.clone());
+        let kind = if finding.resolved {
+            self.open.remove(&key)?;
+            self.resolved.push((Arc::clone(collector), finding.clone()));
+            if self.resolved.len() > MAX_RESOLVED {
+                self.resolved.remove(0);
+            }
+            FindingChangeKind::Resolved
+        } else {
+            self.resolved.retain(|(owner, resolved)| owner != collector || resolved.fingerprint != finding.fingerprint);
+            match self.open.insert(key, finding.severity) {
+                None => FindingChangeKind::Opened,
+                Some(before) if before < finding.severity => FindingChangeKind::Worse,
+                Some(_) => return None,
+            }
+        };
+        Some(FindingChange { collector: Arc::clone(collector), finding: finding.clone(), kind })
+    }
+
+    /// A collector failed: what it last returned is carried from now on.
+    pub fn fail(&mut self, collector: &str, why: &str) {
+        for place in self.places.values_mut().filter(|place| &*place.posted.collector == collector) {
+            place.failed = Some(why.to_owned());
+        }
+    }
+
+    /// Forgets what has been carried for too long, and says which keys.
+    pub fn expire(&mut self, now: &Moment) -> Vec<String> {
+        let expired: Vec<String> = self
+            .places
+            .iter()
+            .filter(|(_, place)| place.failed.is_some() && now.since(&place.posted.collected) > place.posted.carry)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &expired {
+            self.places.remove(key);
+        }
+        expired
+    }
+
+    /// Forgets what belongs to collectors that are no longer configured, and keys that they no longer have.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        self.places.retain(|key, place| keep(&place.posted.collector, key));
+    }
+
+    /// The findings as the next snapshot shows them.
+    pub fn findings(&self) -> Vec<SnapshotFinding> {
+        let open = self.places.values().flat_map(|place| {
+            open_in(&place.posted).map(|finding| {
+                let key = (Arc::clone(&place.posted.collector), finding.fingerprint.clone());
+                let state =
+                    if self.in_last_snapshot.contains(&key) { FindingState::Open } else { FindingState::Opened };
+                SnapshotFinding { collector: key.0.to_string(), state, finding: finding.clone() }
+            })
+        });
+        let resolved = self.resolved.iter().map(|(collector, finding)| SnapshotFinding {
+            collector: collector.to_string(),
+            state: FindingState::Resolved,
+            finding: finding.clone(),
+        });
+        let mut findings: Vec<SnapshotFinding> = open.chain(resolved).collect();
+        findings.sort_by(|a, b| {
+            let rank = |one: &SnapshotFinding| (one.finding.resolved, std::cmp::Reverse(one.finding.severity));
+            rank(a).cmp(&rank(b)).then_with(|| a.finding.fingerprint.cmp(&b.finding.fingerprint))
+        });
+        findings
+    }
+
+    /// A snapshot with these findings is durable: from now on they are not new.
+    pub fn snapshot_stored(&mut self, shown: &[SnapshotFinding]) {
+        self.in_last_snapshot = shown
+            .iter()
+            .filter(|one| one.state != FindingState::Resolved)
+            .map(|one| (Arc::from(one.collector.as_str()), one.finding.fingerprint.clone()))
+            .collect();
+        // What was resolved while it was being written stays for the next one.
+        self.resolved.retain(|(collector, finding)| {
+            !shown.iter().any(|one| {
+                one.state == FindingState::Resolved
+                    && one.collector == **collector
+                    && one.finding.fingerprint == finding.fingerprint
+            })
+        });
+    }
+
+    /// When the newest section was collected, for the clock of the demo and the tests.
+    pub fn newest(&self) -> Option<Wall> {
+        self.places.values().map(|place| place.posted.collected.wall).max()
+    }
+}
+
+fn open_in(posted: &Posted) -> impl Iterator<Item = &Finding> {
+    posted.section.get().findings.iter().filter(|finding| !finding.resolved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Completeness, Section};
+
+    fn at(seconds: u64) -> Moment {
+        Moment {
+            wall: Wall::from_millis(i64::try_from(seconds).unwrap() * 1000),
+            boottime_ns: seconds * 1_000_000_000,
+            boot_id: "boot".into(),
+        }
+    }
+
+    fn finding(fingerprint: &str, severity: Severity) -> Finding {
+        Finding {
+            fingerprint: fingerprint.to_owned(),
+            severity,
+            title: "t".to_owned(),
+            detail: None,
+            source: None,
+            count: 1,
+            first_seen: None,
+            last_seen: None,
+            resolved: false,
+            attributes: Default::default(),
+        }
+    }
+
+    fn posted(seconds: u64, findings: Vec<Finding>) -> Posted {
+        let section = Section {
+            key: "s".to_owned(),
+            schema: "s/1".to_owned(),
+            completeness: Completeness::Complete,
+            warnings: vec![],
+            body: serde_json::json!({}),
+            metrics: vec![],
+            findings,
+            attributes: Default::default(),
+        };
+        Posted {
+            collector: "c".into(),
+            section: Arc::new(CleanSection::from_store(section)),
+            collected: at(seconds),
+            generation: 1,
+            component_sha256: Digest::of(b""),
+            config_sha256: Digest::of(b""),
+            carry: Duration::from_secs(15),
+        }
+    }
+
+    fn kinds(changes: &[FindingChange]) -> Vec<FindingChangeKind> {
+        changes.iter().map(|change| change.kind).collect()
+    }
+
+    fn states(board: &Board) -> Vec<FindingState> {
+        board.findings().iter().map(|one| one.state).collect()
+    }
+
+    #[test]
+    fn a_finding_is_opened_once_and_resolved_once() {
+        let mut board = Board::new([]);
+        assert_eq!(kinds(&board.post(vec![posted(1, vec![finding("f", Severity::Low)])])), [FindingChangeKind::Opened]);
+        assert_eq!(states(&board), [FindingState::Opened]);
+        let shown = board.findings();
+        board.snapshot_stored(&shown);
+        assert_eq!(states(&board), [FindingState::Open]);
+        assert!(board.post(vec![posted(2, vec![finding("f", Severity::Low)])]).is_empty(), "a repeat changes nothing");
+        assert_eq!(kinds(&board.post(vec![posted(3, vec![finding("f", Severity::High)])])), [FindingChangeKind::Worse]);
+        assert_eq!(kinds(&board.post(vec![posted(4, vec![])])), [FindingChangeKind::Resolved], "it is not named any more");
+        assert_eq!(states(&board), [FindingState::Resolved]);
+        let shown = board.findings();
+        board.snapshot_stored(&shown);
+        assert!(states(&board).is_empty());
+    }
+
+    #[test]
+    fn what_was_open_before_a_start_is_not_new() {
+        let mut board = Board::new([("c".into(), "f".to_owned())]);
+        board.restore(posted(1, vec![finding("f", Severity::Low)]));
+        assert!(board.post(vec![posted(2, vec![finding("f", Severity::Low)])]).is_empty());
+        assert_eq!(states(&board), [FindingState::Open]);
+    }
+
+    #[test]
+    fn a_resolved_finding_that_comes_back_is_open_again() {
+        let mut board = Board::new([]);
+        board.post(vec![posted(1, vec![finding("f", Severity::Low)])]);
+        board.post(vec![posted(2, vec![Finding { resolved: true, ..finding("f", Severity::Low) }])]);
+        assert_eq!(kinds(&board.post(vec![posted(3, vec![finding("f", Severity::Low)])])), [FindingChangeKind::Opened]);
+        assert_eq!(states(&board), [FindingState::Opened]);
+    }
+
+    #[test]
+    fn a_good_section_is_carried_for_a_while_after_a_failure() {
+        let mut board = Board::new([]);
+        board.post(vec![posted(10, vec![])]);
+        assert!(board.expire(&at(1000)).is_empty(), "its collector did not fail: it is just not due");
+        board.fail("c", "it trapped");
+        assert!(board.expire(&at(25)).is_empty());
+        assert_eq!(board.get("s").unwrap().failed.as_deref(), Some("it trapped"));
+        assert_eq!(board.expire(&at(26)), ["s"]);
+        assert!(board.get("s").is_none());
+    }
+
+    #[test]
+    fn a_success_ends_the_carrying() {
+        let mut board = Board::new([]);
+        board.post(vec![posted(1, vec![])]);
+        board.fail("c", "late");
+        board.post(vec![posted(2, vec![])]);
+        assert_eq!(board.get("s").unwrap().failed, None);
+    }
+}

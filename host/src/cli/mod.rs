@@ -1,0 +1,122 @@
+//! The command line: what can be asked of ghostd, and how it answers.
+//!
+//! Exit status: 0 fine, 1 the answer is bad (damaged, refused, degraded), 2 it could not be done (usage,
+//! configuration, I/O). Every command that reads takes `--json`. What came from outside is escaped wherever it is
+//! shown.
+
+mod collector;
+mod config;
+mod doctor;
+mod failure;
+mod list;
+mod output;
+mod place;
+mod redact;
+mod run;
+mod show;
+mod snapshot;
+mod status;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use failure::Failure;
+pub(crate) use place::Place;
+
+/// A flight recorder for a machine: sealed snapshots of what it and its daemons looked like, and a heartbeat between
+/// them.
+///
+/// Without a command it runs as the daemon.
+#[derive(Debug, Parser)]
+#[command(name = "ghostd", version, after_help = "Exit status: 0 fine, 1 the answer is bad, 2 it could not be done.")]
+struct Cli {
+    #[command(flatten)]
+    places: Places,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Where things are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Places {
+    /// The configuration file [default: /etc/ghostd/config.toml for root, ~/.config/ghostd/config.toml otherwise]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where snapshots are [default: /var/lib/ghostd for root, ~/.local/share/ghostd otherwise]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// One setting more, as in the configuration: `snapshot.every="1s"`. Can be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// One JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record until a signal ends it (the default)
+    Run,
+    /// Take one snapshot now and print its id once it is durable
+    Snapshot(snapshot::Arguments),
+    /// List the snapshots, newest first
+    List(list::Arguments),
+    /// Show one snapshot: an id, a prefix of one, `latest`, `latest~2`, `@2026-11-21T03:12`, `@-2h`
+    Show(show::Arguments),
+    /// Check every byte of every snapshot and the chain between them, or of those that are named
+    Verify(verify::Arguments),
+    /// How the machine and ghostd are now; the exit status says it too
+    Status,
+    /// Collectors: what runs, what a component asks for, its log
+    #[command(subcommand)]
+    Collector(collector::Command),
+    /// The configuration: check it, show it, its schema
+    #[command(subcommand)]
+    Config(config::Command),
+    /// What ghostd can and cannot see on this machine, and what to do about it
+    Doctor,
+    /// Remove secrets from standard input
+    Redact(redact::Arguments),
+    /// Compile a component from standard input to FILE; ghostd starts this itself
+    #[command(name = "compile-component", hide = true)]
+    CompileComponent {
+        /// Where the native form goes.
+        target: PathBuf,
+    },
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A closed pipe (`ghostd list | head`) ends a command quietly, as it does every other.
+    let result = dispatch(cli.command.unwrap_or(Command::Run), &cli.places);
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(cli.places.json),
+    }
+}
+
+fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run => run::run(places),
+        Command::Snapshot(arguments) => snapshot::run(places, arguments),
+        Command::List(arguments) => list::run(places, &arguments),
+        Command::Show(arguments) => show::run(places, &arguments),
+        Command::Verify(arguments) => verify::run(places, &arguments),
+        Command::Status => status::run(places),
+        Command::Collector(command) => collector::run(places, command),
+        Command::Config(command) => config::run(places, command),
+        Command::Doctor => doctor::run(places),
+        Command::Redact(arguments) => redact::run(places, &arguments),
+        Command::CompileComponent { target } => Ok(match crate::plugins::compile::run_child(&target) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                output::complain(&error);
+                ExitCode::from(1)
+            }
+        }),
+    }
+}

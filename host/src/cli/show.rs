@@ -1,0 +1,163 @@
+//! `ghostd show`: one snapshot as a page, as JSON, or as the bytes that were sealed.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value as Json;
+
+use super::{Failure, Places, list, output, place};
+use crate::clock;
+use crate::model::{Body, SectionCompleteness};
+use crate::store::{Name, Source};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// An id, a prefix of one, `latest`, `latest~N` or `@TIME`
+    #[arg(default_value = "latest")]
+    snapshot: String,
+    /// Only this section
+    #[arg(long, value_name = "KEY")]
+    section: Option<String>,
+    /// The body as it was sealed, byte for byte
+    #[arg(long, conflicts_with = "section")]
+    raw: bool,
+}
+
+pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let paths = place::paths(places)?;
+    let reader = list::open(&paths.data_dir)?;
+    let id = reader.resolve(&Name::parse(&arguments.snapshot, clock::wall())?)?;
+    let checked = reader.read(id)?;
+    if arguments.raw {
+        let mut out = std::io::stdout().lock();
+        if writeln!(out, "{}", checked.body_text).is_err() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(key) = &arguments.section {
+        let entry = checked.body.sections.get(key).ok_or_else(|| {
+            let known: Vec<&str> = checked.body.sections.keys().map(String::as_str).collect();
+            Failure::new(format!("snapshot `{id}` has no section `{}` (it has {})", output::escaped(key), known.join(", ")))
+        })?;
+        if places.json {
+            output::print_json(entry);
+        } else {
+            outline(&entry.body, 0);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if places.json {
+        // The text as it is: what is shown is what was sealed.
+        output::line(&checked.body_text);
+    } else {
+        page(&checked.body, &checked.sha256.to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(body: &Body, sha256: &str) {
+    let facts = [
+        ("snapshot", format!("{} ({})", body.id, body.link.sequence)),
+        ("captured", format!("{} ({})", output::local(body.captured_at), body.captured_at)),
+        ("trigger", body.trigger.as_str().to_owned()),
+        ("reason", body.reason.clone().unwrap_or_default()),
+        ("host", format!("{}, {}, {} {}", body.host.hostname, body.host.os, body.host.kernel, body.host.arch)),
+        ("up for", output::duration(body.host.uptime_seconds)),
+        ("load", body.host.load_average.map(|load| format!("{load:.2}")).join(" ")),
+        ("sha256", sha256.to_owned()),
+        ("redacted", body.redactions.total.to_string()),
+    ];
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        output::line(format!("{name:<10} {}", output::escaped(value)));
+    }
+    let open: Vec<_> = body.findings.iter().filter(|one| !one.finding.resolved).collect();
+    if !open.is_empty() {
+        output::line("\nopen findings");
+        let mut table = output::Table::new(&["SEVERITY", "COLLECTOR", "COUNT", "TITLE"]);
+        for one in open {
+            table.row([
+                format!("{:?}", one.finding.severity).to_lowercase(),
+                one.collector.clone(),
+                one.finding.count.to_string(),
+                one.finding.title.clone(),
+            ]);
+        }
+        table.print();
+    }
+    for (key, entry) in &body.sections {
+        let age = entry.age_ms.map(|ms| format!(", {} old", output::duration(ms as f64 / 1e3))).unwrap_or_default();
+        let state = match entry.completeness {
+            SectionCompleteness::Complete => "complete",
+            SectionCompleteness::Partial => "partial",
+            SectionCompleteness::Carried => "carried",
+            SectionCompleteness::Missing => "missing",
+        };
+        output::line(format!("\n{key} ({state}{age})"));
+        if let Some(error) = &entry.error {
+            output::line(format!("  ! {}", output::escaped(error)));
+        }
+        for warning in &entry.warnings {
+            output::line(format!("  ! {}", output::escaped(warning)));
+        }
+        outline(&entry.body, 1);
+    }
+}
+
+/// Longest arrays that are shown whole on a page.
+const SHOWN: usize = 20;
+
+/// Any JSON as an indented outline; arrays of flat objects as tables.
+fn outline(value: &Json, depth: usize) {
+    let indent = "  ".repeat(depth);
+    match value {
+        Json::Object(object) => {
+            for (key, value) in object {
+                match scalar(value) {
+                    Some(text) => output::line(format!("{indent}{}: {text}", output::escaped(key))),
+                    None => {
+                        output::line(format!("{indent}{}:", output::escaped(key)));
+                        outline(value, depth + 1);
+                    }
+                }
+            }
+        }
+        Json::Array(items) => {
+            for item in items.iter().take(SHOWN) {
+                match item {
+                    Json::Object(object) => output::line(format!("{indent}- {}", inline(object))),
+                    other => output::line(format!("{indent}- {}", scalar(other).unwrap_or_else(|| other.to_string()))),
+                }
+            }
+            if items.len() > SHOWN {
+                output::line(format!("{indent}… {} more (see --json)", items.len() - SHOWN));
+            }
+        }
+        other => output::line(format!("{indent}{}", scalar(other).unwrap_or_default())),
+    }
+}
+
+fn inline(object: &serde_json::Map<String, Json>) -> String {
+    object
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| {
+            let text = scalar(value).unwrap_or_else(|| output::escaped(&value.to_string()));
+            format!("{}={text}", output::escaped(key))
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn scalar(value: &Json) -> Option<String> {
+    match value {
+        Json::Null => Some("-".to_owned()),
+        Json::Bool(value) => Some(value.to_string()),
+        Json::Number(value) => Some(value.to_string()),
+        Json::String(text) => Some(output::escaped(text)),
+        Json::Array(items) if items.is_empty() => Some("none".to_owned()),
+        Json::Object(object) if object.is_empty() => Some("none".to_owned()),
+        Json::Array(_) | Json::Object(_) => None,
+    }
+}

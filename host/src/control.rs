@@ -1,0 +1,226 @@
+//! The control socket: how a command reaches the daemon that runs beside it.
+//!
+//! One request and one answer per connection, each a JSON text in one line. The socket stands in the runtime
+//! directory, mode 0600, and only the same user (or root) is answered.
+//!
+//! Owns: the words of the protocol, and the client. Must not know: what a request does.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use crate::model::{CollectorHealth, Heartbeat, SnapshotId};
+
+/// Bytes of a request. It bounds what a client can make the daemon hold.
+const MAX_REQUEST_BYTES: u64 = 64 << 10;
+
+/// Bytes of an answer.
+const MAX_ANSWER_BYTES: u64 = 16 << 20;
+
+/// How long a client may take to say what it wants, and to take the answer.
+const CLIENT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// Take a snapshot now.
+    Snapshot {
+        /// What for.
+        reason: Option<String>,
+        /// Whether it is to be kept.
+        important: bool,
+    },
+    /// How are you?
+    Status,
+    /// Read the configuration anew.
+    Reload,
+    /// The log of a collector.
+    CollectorLog {
+        /// Its name.
+        name: String,
+    },
+    /// End a collector's quarantine.
+    CollectorResume {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Answer {
+    /// The snapshot is durable.
+    Snapshot {
+        /// Its name.
+        id: SnapshotId,
+        /// Its place in the chain.
+        sequence: u64,
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// How the daemon is.
+    Status(Box<Status>),
+    /// It is done.
+    Done {
+        /// What was done.
+        message: String,
+    },
+    /// A collector's log, oldest line first.
+    Log {
+        /// The lines.
+        lines: Vec<LogLine>,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// A line of a collector's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When its call ended.
+    pub at: crate::model::Wall,
+    /// `info`, `warn`, ...
+    pub level: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// How the daemon is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when it runs.
+    pub started_at: crate::model::Wall,
+    /// The last heartbeat.
+    pub heartbeat: Option<Heartbeat>,
+    /// The last snapshot.
+    pub last_snapshot: Option<SnapshotId>,
+    /// The collectors.
+    pub collectors: Vec<CollectorHealth>,
+    /// Conditions that hold now: a full disk, a database that is damaged.
+    pub conditions: Vec<String>,
+    /// Beats and snapshots that were due and not taken.
+    pub missed_heartbeats: u64,
+    /// See `missed_heartbeats`.
+    pub missed_snapshots: u64,
+}
+
+/// Why the daemon could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody listens there.
+    #[error("cannot reach the daemon at `{path}`")]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It took too long.
+    #[error("the daemon at `{path}` did not answer within {} s (is it stopped, or busy with a long capture?)", .after.as_secs())]
+    Timeout {
+        /// The socket.
+        path: PathBuf,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// It answered nonsense.
+    #[error("the daemon at `{path}` answered what this ghostd does not understand (is it another version?)")]
+    Answer {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen on `{path}`")]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Asks a daemon and waits for the answer.
+pub fn ask(path: &Path, request: &Request, patience: Duration) -> Result<Answer, ControlError> {
+    let connect = |source| ControlError::Connect { path: path.to_owned(), source };
+    let mut stream = StdStream::connect(path).map_err(connect)?;
+    let mut exchange = || -> io::Result<String> {
+        stream.set_write_timeout(Some(patience))?;
+        stream.set_read_timeout(Some(patience))?;
+        let mut line = serde_json::to_string(request)?;
+        line.push('\n');
+        stream.write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        io::Read::take(BufReader::new(&stream), MAX_ANSWER_BYTES).read_line(&mut answer)?;
+        Ok(answer)
+    };
+    match exchange() {
+        Ok(answer) => serde_json::from_str(&answer).map_err(|_| ControlError::Answer { path: path.to_owned() }),
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(ControlError::Timeout { path: path.to_owned(), after: patience })
+        }
+        Err(source) => Err(ControlError::Connect { path: path.to_owned(), source }),
+    }
+}
+
+/// Makes the socket. A stale one of a daemon that is gone is replaced: whoever calls this holds the store's lock.
+pub fn listen(path: &Path) -> Result<UnixListener, ControlError> {
+    let make = || -> io::Result<UnixListener> {
+        if let Some(dir) = path.parent() {
+            use std::os::unix::fs::DirBuilderExt;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    make().map_err(|source| ControlError::Listen { path: path.to_owned(), source })
+}
+
+/// Whether the other side may give orders: the same user, or root.
+pub fn is_allowed(stream: &UnixStream) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0)
+}
+
+/// Reads a request. An error is worth an answer.
+pub async fn read_request(stream: &mut UnixStream) -> Result<Request, String> {
+    let mut line = Vec::new();
+    let mut limited = tokio::io::BufReader::new(stream).take(MAX_REQUEST_BYTES);
+    match tokio::time::timeout(CLIENT_DEADLINE, limited.read_until(b'\n', &mut line)).await {
+        Err(_) => Err("no request came in time".to_owned()),
+        Ok(Err(error)) => Err(format!("the request cannot be read: {error}")),
+        Ok(Ok(_)) => serde_json::from_slice(&line).map_err(|error| format!("the request is not understood: {error}")),
+    }
+}
+
+/// Sends an answer. Whoever does not take it in time goes without.
+pub async fn send_answer(mut stream: UnixStream, answer: &Answer) {
+    let mut line = serde_json::to_vec(answer).unwrap_or_default();
+    line.push(b'\n');
+    let _ = tokio::time::timeout(CLIENT_DEADLINE, async {
+        stream.write_all(&line).await?;
+        stream.shutdown().await
+    })
+    .await;
+}

@@ -1,0 +1,110 @@
+//! What arrivals mean: which rows are recorded, and which of them are worth an event.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::Daemon;
+use crate::board::{FindingChange, FindingChangeKind, Posted};
+use crate::model::{EventKind, EventSeverity, Moment, Severity};
+use crate::store::{Batch, CollectorState, Points, StoredFinding, StoredSection};
+
+/// Adds what one call brought to a batch.
+pub(super) fn arrived(
+    batch: &mut Batch,
+    posted: &[Posted],
+    state: Option<BTreeMap<String, String>>,
+    collector: &str,
+) {
+    for one in posted {
+        let section = one.section.get();
+        if !section.metrics.is_empty() {
+            batch.points.push(Points {
+                collector: one.collector.to_string(),
+                at: one.collected.wall,
+                metrics: section.metrics.clone(),
+            });
+        }
+        batch.sections.push(stored_section(one));
+    }
+    if let Some(entries) = state {
+        batch.states.push(CollectorState { collector: collector.to_owned(), entries });
+    }
+}
+
+/// A section's row.
+pub(crate) fn stored_section(one: &Posted) -> StoredSection {
+    StoredSection {
+        collector: one.collector.to_string(),
+        collected_at: one.collected.clone(),
+        generation: one.generation,
+        component_sha256: Some(one.component_sha256),
+        config_sha256: Some(one.config_sha256),
+        section: one.section.get().clone(),
+    }
+}
+
+impl Daemon {
+    /// Records what became of findings, and tells of it.
+    pub(super) fn findings_changed(&self, batch: &mut Batch, changes: &[FindingChange], now: &Moment) {
+        for change in changes {
+            let finding = &change.finding;
+            let (word, severity) = match change.kind {
+                FindingChangeKind::Opened => ("new", severity_of(finding.severity)),
+                FindingChangeKind::Worse => ("worse", severity_of(finding.severity)),
+                FindingChangeKind::Resolved => ("resolved", EventSeverity::Info),
+            };
+            let data = json!({
+                "collector": &*change.collector, "fingerprint": finding.fingerprint, "severity": finding.severity,
+                "count": finding.count,
+            });
+            batch.durable |= finding.severity >= Severity::High;
+            batch.events.push(self.make_event(
+                EventKind::Anomaly,
+                severity,
+                format!("{word}: {}", finding.title),
+                data,
+                now.wall,
+            ));
+            batch.findings.push(StoredFinding {
+                collector: change.collector.to_string(),
+                opened_at: now.wall,
+                resolved_at: (change.kind == FindingChangeKind::Resolved).then_some(now.wall),
+                by_hand: None,
+                finding: finding.clone(),
+            });
+        }
+    }
+
+    /// Tells of daemons whose status is another than before.
+    pub(super) fn daemons_changed(&mut self, batch: &mut Batch, now: &Moment) {
+        let Some(place) = self.board.get("daemon") else { return };
+        let rows = place.posted.section.get().body.get("daemons").and_then(Json::as_array).cloned().unwrap_or_default();
+        for row in rows {
+            let text = |key: &str| row.get(key).and_then(Json::as_str).map(str::to_owned);
+            let (Some(name), Some(status)) = (text("name"), text("status")) else { continue };
+            let before = self.previous_daemons.insert(name.clone(), status.clone());
+            let quiet = before.as_ref() == Some(&status) || (before.is_none() && matches!(&*status, "unknown" | "running"));
+            if quiet {
+                continue;
+            }
+            let severity = match &*status {
+                "failed" => EventSeverity::Error,
+                "paused" | "restarted" => EventSeverity::Warning,
+                _ => EventSeverity::Info,
+            };
+            let data = json!({"daemon": name, "status": status, "before": before, "pid": row.get("pid")});
+            batch.durable = true;
+            batch.events.push(self.make_event(EventKind::DaemonCheck, severity, format!("daemon {name} is {status}"), data, now.wall));
+        }
+    }
+}
+
+fn severity_of(severity: Severity) -> EventSeverity {
+    match severity {
+        Severity::Low => EventSeverity::Info,
+        Severity::Medium => EventSeverity::Warning,
+        Severity::High => EventSeverity::Error,
+        Severity::Critical => EventSeverity::Critical,
+    }
+}

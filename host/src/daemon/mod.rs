@@ -1,0 +1,471 @@
+//! The daemon: one loop that knows everybody and does nothing itself that takes long.
+//!
+//! Guests run on the collectors' threads, files are written by the recorder, components are compiled by children;
+//! what they bring comes back as a [`Message`]. Between messages the loop sleeps until the next thing is due. So the
+//! control socket, the heartbeat and SIGTERM are answered whatever a collector does.
+//!
+//! Owns: the order of things. It is the only place that knows everybody.
+
+mod beat;
+mod capture;
+mod events;
+mod loading;
+mod requests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+
+use crate::board::Board;
+use crate::collect::{Collectors, Every, Outcome};
+use crate::config::Config;
+use crate::control::Request;
+use crate::memory::Memory;
+use crate::model::{Event, EventKind, EventSeverity, Heartbeat, Moment, Wall};
+use crate::plugins::load::Loaded;
+use crate::recorder::{Recorder, Stored};
+use crate::schedule::{Schedule, TokenBucket};
+use crate::store::{Batch, Pruned};
+use crate::wiring::{self, Machinery};
+
+/// The longest sleep: after a suspend the loop notices within this time what has become due.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// How often files of components and the drop-in directory are looked at.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an orderly end may take: SIGTERM ends the daemon within a second.
+const END_WITHIN: Duration = Duration::from_millis(700);
+
+/// Messages that wait for the loop.
+const INBOX: usize = 1024;
+
+/// What others tell the loop.
+enum Message {
+    /// A call ended.
+    Called { collector: Arc<str>, outcome: Option<Outcome> },
+    /// A component was loaded, or was not.
+    Loading(Box<loading::LoadResult>),
+    /// Somebody asks.
+    Asked(Request, UnixStream),
+    /// A snapshot is durable, or is not.
+    Stored(Result<Stored, String>),
+    /// Retention ran.
+    Pruned(Result<Pruned, String>),
+    /// What `[host.versions]` answered.
+    Versions(BTreeMap<String, String>),
+}
+
+/// What the daemon is started with.
+pub struct Setup {
+    /// Everything that runs.
+    pub machinery: Machinery,
+    /// What writes.
+    pub recorder: Recorder,
+    /// What was stored before.
+    pub memory: Memory,
+    /// The control socket.
+    pub listener: UnixListener,
+    /// Reads the configuration anew, for SIGHUP.
+    pub reload: Box<dyn Fn() -> Result<Config, String>>,
+    /// Told of each snapshot and beat, for a terminal.
+    pub watcher: Box<dyn Fn(&Told<'_>)>,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").finish_non_exhaustive()
+    }
+}
+
+/// What a terminal may be told.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// A snapshot is durable.
+    Snapshot(&'a Stored, Option<&'a Heartbeat>),
+    /// A capture failed.
+    Failed(&'a str),
+}
+
+/// The daemon.
+pub(crate) struct Daemon {
+    machinery: Machinery,
+    recorder: Recorder,
+    board: Board,
+    collectors: Collectors,
+    remembered: BTreeMap<String, crate::collect::Remembered>,
+    loading: loading::Loading,
+    beats: beat::Beats,
+    captures: capture::Captures,
+    triggered: TokenBucket,
+    cleanup: Schedule,
+    watch: Schedule,
+    started: Moment,
+    last_moment: Moment,
+    previous_daemons: BTreeMap<String, String>,
+    inbox: mpsc::Sender<Message>,
+    reload: Box<dyn Fn() -> Result<Config, String>>,
+    watcher: Box<dyn Fn(&Told<'_>)>,
+}
+
+/// Runs until a signal ends it.
+pub async fn run(setup: Setup) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt, mut hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let (inbox, mut messages) = mpsc::channel(INBOX);
+    let listener = setup.listener;
+    let now = setup.machinery.clock.now();
+    let exits = setup.machinery.context.services.exit_signal();
+    let mut daemon = Daemon::new(
+        setup.machinery,
+        setup.recorder,
+        setup.memory,
+        setup.reload,
+        setup.watcher,
+        inbox.clone(),
+        now,
+    );
+    daemon.begin();
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut watchdog = Watchdog::new();
+    loop {
+        let now = daemon.now();
+        daemon.tick(&now);
+        watchdog.feed(now.boottime_ns);
+        let sleep = daemon.sleep(&now).min(watchdog.interval());
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => daemon.reload(),
+            Some(message) = messages.recv() => daemon.take(message),
+            () = wait_for_exit(&exits) => daemon.process_ended(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => requests::receive(stream, inbox.clone()),
+                // Out of descriptors: the next try must not come at once.
+                Err(error) => {
+                    tracing::warn!(%error, "Cannot accept a connection to the control socket.");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    daemon.end().await;
+    Ok(())
+}
+
+async fn wait_for_exit(signal: &Option<crate::probe::processes::ExitSignal>) {
+    match signal {
+        Some(signal) if signal.wait().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+/// systemd's watchdog, fed by the main loop alone: a loop that hangs is not alive.
+struct Watchdog {
+    every_ns: u64,
+    last_ns: u64,
+}
+
+impl Watchdog {
+    fn new() -> Self {
+        let every = sd_notify::watchdog_enabled().map(|limit| limit / 3);
+        Self { every_ns: every.map_or(0, |every| every.as_nanos() as u64), last_ns: 0 }
+    }
+
+    fn interval(&self) -> Duration {
+        if self.every_ns == 0 { LONGEST_SLEEP } else { Duration::from_nanos(self.every_ns) }
+    }
+
+    fn feed(&mut self, now_ns: u64) {
+        if self.every_ns > 0 && now_ns.saturating_sub(self.last_ns) >= self.every_ns {
+            self.last_ns = now_ns;
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+impl Daemon {
+    fn new(
+        machinery: Machinery,
+        recorder: Recorder,
+        memory: Memory,
+        reload: Box<dyn Fn() -> Result<Config, String>>,
+        watcher: Box<dyn Fn(&Told<'_>)>,
+        inbox: mpsc::Sender<Message>,
+        now: Moment,
+    ) -> Self {
+        let config = &machinery.config;
+        let captures = capture::Captures::new(config, memory.last_snapshot, &now);
+        Self {
+            beats: beat::Beats::new(config, memory.next_heartbeat, &now),
+            captures,
+            triggered: TokenBucket::new(3, Duration::from_secs(10), now.boottime_ns),
+            cleanup: Schedule::new(config.store.cleanup_every, now.boottime_ns),
+            watch: Schedule::new(WATCH_EVERY, now.boottime_ns),
+            loading: loading::Loading::default(),
+            collectors: Collectors::default(),
+            remembered: memory.collectors,
+            board: memory.board,
+            previous_daemons: BTreeMap::new(),
+            started: now.clone(),
+            last_moment: now,
+            machinery,
+            recorder,
+            inbox,
+            reload,
+            watcher,
+        }
+    }
+
+    fn begin(&mut self) {
+        let now = self.now();
+        let config = &self.machinery.config;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            snapshot_every = crate::config::format_duration(config.snapshot.every),
+            heartbeat_every = crate::config::format_duration(config.heartbeat.every),
+            daemons = config.daemons.len(),
+            collectors = config.collectors.values().filter(|collector| collector.enabled).count(),
+            "ghostd runs."
+        );
+        self.event(EventKind::SystemStartup, EventSeverity::Info, "ghostd started".to_owned(), serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+        }));
+        self.load_wanted(&now);
+        let commands = config_versions(&self.machinery.config);
+        if !commands.is_empty() {
+            let inbox = self.inbox.clone();
+            tokio::task::spawn_blocking(move || {
+                let _ = inbox.blocking_send(Message::Versions(crate::hostinfo::versions(&commands)));
+            });
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.machinery.clock.now()
+    }
+
+    /// Does everything that is due now.
+    fn tick(&mut self, now: &Moment) {
+        self.notice_jumps(now);
+        if self.watch.take(now.boottime_ns).is_some() {
+            self.look_for_components(now);
+        }
+        if let Some(tick) = self.beats.schedule.take(now.boottime_ns) {
+            self.beats.due(tick.missed, now);
+            self.machinery.context.services.look();
+            self.collectors.mark_due(Every::Heartbeat, "schedule");
+        }
+        if let Some(tick) = self.captures.schedule.take(now.boottime_ns) {
+            self.captures.missed += tick.missed;
+            let trigger = self.captures.scheduled_trigger();
+            self.begin_capture(trigger, None, false, None, now);
+        }
+        if self.cleanup.take(now.boottime_ns).is_some() {
+            let inbox = self.inbox.clone();
+            self.recorder.prune(wiring::policy(&self.machinery.config.store), move |result| {
+                let _ = inbox.blocking_send(Message::Pruned(result));
+            });
+        }
+        if self.machinery.context.services.next_look_ns().is_some_and(|due| now.boottime_ns >= due) {
+            self.machinery.context.services.look();
+        }
+        for key in self.board.expire(now) {
+            tracing::warn!(section = key, "A section is too old to be carried any further.");
+        }
+        self.start_calls(now);
+        self.finish_beat(now);
+        self.finish_capture(now);
+    }
+
+    fn sleep(&self, now: &Moment) -> Duration {
+        let due = [
+            Some(self.beats.schedule.next_ns()),
+            Some(self.captures.schedule.next_ns()),
+            Some(self.cleanup.next_ns()),
+            Some(self.watch.next_ns()),
+            self.beats.deadline_ns(),
+            self.captures.deadline_ns(),
+            self.collectors.next_due_ns(),
+            self.machinery.context.services.next_look_ns(),
+        ];
+        let next = due.into_iter().flatten().min().unwrap_or(u64::MAX);
+        Duration::from_nanos(next.saturating_sub(now.boottime_ns)).min(LONGEST_SLEEP)
+    }
+
+    fn start_calls(&mut self, now: &Moment) {
+        for call in self.collectors.start(now) {
+            let collector = Arc::clone(&call.collector);
+            let (runner, context, sanitizer, inbox) = (
+                Arc::clone(&self.machinery.runner),
+                Arc::clone(&self.machinery.context),
+                Arc::clone(&self.machinery.sanitizer),
+                self.inbox.clone(),
+            );
+            tokio::spawn(async move {
+                let outcome = call.run(&runner, context, sanitizer).await;
+                let _ = inbox.send(Message::Called { collector, outcome }).await;
+            });
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.now();
+        match message {
+            Message::Called { collector, outcome: Some(outcome) } => self.called(&collector, outcome, &now),
+            Message::Called { outcome: None, .. } => {}
+            Message::Loading(result) => self.loaded(*result, &now),
+            Message::Asked(request, stream) => self.asked(request, stream, &now),
+            Message::Stored(result) => self.stored(result, &now),
+            Message::Pruned(Ok(pruned)) => self.pruned(&pruned),
+            // The recorder has reported it.
+            Message::Pruned(Err(_)) => {}
+            Message::Versions(versions) => {
+                let clean = versions
+                    .into_iter()
+                    .map(|(name, text)| (name, self.clean(&text)))
+                    .collect();
+                self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
+            }
+        }
+    }
+
+    fn called(&mut self, collector: &str, outcome: Outcome, now: &Moment) {
+        for line in &outcome.account.log {
+            tracing::debug!(collector, level = ?line.level, "{}", line.text);
+        }
+        let intervals = self.machinery.intervals();
+        let Some(finished) = self.collectors.finish(collector, outcome, intervals, now) else { return };
+        let mut batch = Batch { healths: vec![finished.health.clone()], ..Batch::default() };
+        match finished.result {
+            Ok(posted) => {
+                self.machinery.context.services.succeeded(collector);
+                if finished.recovered {
+                    self.event(EventKind::Collector, EventSeverity::Info, format!("collector {collector} works again"), serde_json::Value::Null);
+                }
+                events::arrived(&mut batch, &posted, finished.state, collector);
+                let changes = self.board.post(posted);
+                self.findings_changed(&mut batch, &changes, now);
+                self.daemons_changed(&mut batch, now);
+            }
+            Err(why) => {
+                let first = finished.health.consecutive_failures == 1;
+                if first || finished.quarantined {
+                    let what = if finished.quarantined { "is in quarantine" } else { "failed" };
+                    tracing::warn!(collector, error = why, "A collector {what}.");
+                    self.event(EventKind::Collector, EventSeverity::Warning, format!("collector {collector} {what}: {why}"), serde_json::Value::Null);
+                }
+                self.board.fail(collector, &why);
+            }
+        }
+        self.recorder.record(batch);
+    }
+
+    /// Resume from suspend, a step of the clock: what was collected before says little about now.
+    fn notice_jumps(&mut self, now: &Moment) {
+        let passed = i128::from(now.boottime_ns) - i128::from(self.last_moment.boottime_ns);
+        let wall = i128::from(now.wall.0) - i128::from(self.last_moment.wall.0);
+        let jumped_ns = wall - passed;
+        self.last_moment = now.clone();
+        if jumped_ns.unsigned_abs() > u128::from(STEP_NS) {
+            let seconds = jumped_ns as f64 / 1e9;
+            tracing::warn!(seconds, "The wall clock was stepped.");
+            self.event(EventKind::ClockSync, EventSeverity::Warning, format!("the wall clock was stepped by {seconds:.3} s"), serde_json::json!({"step_seconds": seconds}));
+            self.collectors.mark_all_due("event");
+        }
+    }
+
+    fn process_ended(&mut self) {
+        let now = self.now();
+        let transitions = self.machinery.context.services.on_exit();
+        for (daemon, message, data) in transitions {
+            self.beats.ended.insert(daemon.clone(), now.boottime_ns);
+            tracing::info!(daemon, "{message}");
+            self.event(EventKind::DaemonCheck, EventSeverity::Error, message, data);
+        }
+        // A crash loop is not a storm.
+        if self.triggered.take(now.boottime_ns) {
+            self.beats.trigger(&now);
+            self.collectors.mark_collector_due("daemon", "event");
+        }
+    }
+
+    fn pruned(&mut self, pruned: &Pruned) {
+        if let Some(doubt) = &pruned.doubt {
+            tracing::warn!(?doubt, "Retention removes nothing for its age: the clock cannot be trusted.");
+        }
+        for spared in &pruned.spared {
+            tracing::warn!(id = %spared.entry.id, why = spared.why, "A snapshot that should go stays.");
+        }
+        if !pruned.removed.is_empty() {
+            let count = pruned.removed.len();
+            self.event(EventKind::Cleanup, EventSeverity::Info, format!("retention removed {count} snapshots"), serde_json::json!({
+                "removed": pruned.removed.iter().map(|gone| serde_json::json!({"id": gone.entry.id, "reason": gone.reason})).collect::<Vec<_>>(),
+            }));
+        }
+    }
+
+    fn event(&self, event_type: EventKind, severity: EventSeverity, message: String, data: serde_json::Value) {
+        let event = self.make_event(event_type, severity, message, data, self.now().wall);
+        self.recorder.record(Batch { events: vec![event], ..Batch::default() });
+    }
+
+    fn make_event(&self, event_type: EventKind, severity: EventSeverity, message: String, mut data: serde_json::Value, at: Wall) -> Event {
+        self.machinery.sanitizer.json(&mut data, &mut crate::sanitize::Report::default());
+        Event { timestamp: at, event_type, severity, message: self.clean(&message), data }
+    }
+
+    fn clean(&self, text: &str) -> String {
+        self.machinery.sanitizer.text(text, &mut crate::sanitize::Report::default()).into_owned()
+    }
+
+    /// What is wanted and known by name: the sections that belong to somebody.
+    fn owners(&self) -> BTreeSet<String> {
+        self.collectors.iter().map(|(name, _)| name.to_string()).collect()
+    }
+
+    async fn end(self) {
+        self.event(EventKind::SystemShutdown, EventSeverity::Info, "ghostd ends".to_owned(), serde_json::json!({"pid": std::process::id()}));
+        let socket = self.machinery.config.control.socket.clone();
+        let Self { recorder, machinery, .. } = self;
+        // The recorder writes what it has. A disk that does not answer must not keep ghostd from ending: what it has
+        // not acknowledged is nobody's.
+        let stopped = tokio::task::spawn_blocking(move || recorder.stop());
+        if tokio::time::timeout(END_WITHIN, stopped).await.is_err() {
+            tracing::error!("The disk does not answer; ghostd ends without it.");
+        }
+        drop((machinery, socket));
+    }
+}
+
+/// A step that is worth an event: slewing and the time between two readings stay far below it.
+const STEP_NS: u64 = 500_000_000;
+
+fn config_versions(config: &Config) -> BTreeMap<String, Vec<String>> {
+    config.host.versions.clone()
+}
+
+/// For messages that others make.
+pub(crate) fn loaded_text(loaded: &Loaded) -> String {
+    format!("{} {}", loaded.descriptor.name, loaded.descriptor.version)
+}
+
+/// Where a component stands, where it stands in a file.
+pub(crate) fn file_of(collector: &crate::config::Collector) -> Option<PathBuf> {
+    match &collector.source {
+        crate::config::Source::Builtin(_) => None,
+        crate::config::Source::File(path) | crate::config::Source::DropIn(path) => Some(path.clone()),
+    }
+}
+
+pub(crate) use beat::word;
+pub(crate) use capture::sanitizer_sha256;
+pub(crate) use events::stored_section;

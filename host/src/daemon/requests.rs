@@ -1,0 +1,123 @@
+//! What the control socket is asked, and a new configuration.
+
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+use super::{Daemon, Message};
+use crate::collect::Collectors;
+use crate::control::{self, Answer, LogLine, Request, Status};
+use crate::model::{EventKind, EventSeverity, Moment, Trigger};
+use crate::wiring::Machinery;
+
+/// Reads a request beside the loop and hands it over.
+pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
+    tokio::spawn(async move {
+        if !control::is_allowed(&stream) {
+            let error = "this ghostd belongs to another user".to_owned();
+            return control::send_answer(stream, &Answer::Failed { error }).await;
+        }
+        match control::read_request(&mut stream).await {
+            Ok(request) => {
+                let _ = inbox.send(Message::Asked(request, stream)).await;
+            }
+            Err(error) => control::send_answer(stream, &Answer::Failed { error }).await,
+        }
+    });
+}
+
+impl Daemon {
+    pub(super) fn asked(&mut self, request: Request, stream: UnixStream, now: &Moment) {
+        let answer = match request {
+            Request::Snapshot { reason, important } => {
+                return self.begin_capture(Trigger::Manual, reason, important, Some(stream), now);
+            }
+            Request::Status => Answer::Status(Box::new(self.status())),
+            Request::Reload => match self.try_reload() {
+                Ok(message) => Answer::Done { message },
+                Err(error) => Answer::Failed { error },
+            },
+            Request::CollectorLog { name } => match log_of(&self.collectors, &name) {
+                Some(lines) => Answer::Log { lines },
+                None => Answer::Failed { error: format!("there is no collector `{name}`") },
+            },
+            Request::CollectorResume { name } => {
+                if self.collectors.resume(&name) {
+                    Answer::Done { message: format!("collector {name} is called again") }
+                } else {
+                    Answer::Failed { error: format!("there is no collector `{name}`") }
+                }
+            }
+        };
+        tokio::spawn(async move { control::send_answer(stream, &answer).await });
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started.wall,
+            heartbeat: self.last_beat().cloned(),
+            last_snapshot: self.captures.last,
+            collectors: self.collectors.health(),
+            conditions: self.recorder.conditions.list(),
+            missed_heartbeats: self.beats.missed_total,
+            missed_snapshots: self.captures.missed_total + self.captures.missed,
+        }
+    }
+
+    pub(super) fn reload(&mut self) {
+        if let Err(error) = self.try_reload() {
+            tracing::error!(error, "The configuration was not taken; the old one stays.");
+        }
+    }
+
+    /// Takes a new configuration: all of it, or nothing of it.
+    fn try_reload(&mut self) -> Result<String, String> {
+        let config = (self.reload)()?;
+        let changes = self.machinery.config.changes(&config);
+        if changes.is_empty() {
+            return Ok("nothing has changed".to_owned());
+        }
+        let cache = self.machinery.cache_dir.clone();
+        let machinery = Machinery::with_kept(config, cache.as_deref(), Arc::clone(&self.machinery.context.services.kept)).map_err(|error| crate::recorder::chain(&error))?;
+        let now = self.now();
+        let facts = self.machinery.facts.clone();
+        self.machinery = Machinery { facts, ..machinery };
+        self.beats.reconfigure(&self.machinery.config, &now);
+        self.captures.reconfigure(&self.machinery.config, &now);
+        self.forget_loaded();
+        self.load_wanted(&now);
+        let message = format!("the configuration has changed: {}", describe(&changes));
+        tracing::info!("{message}");
+        self.event(EventKind::ConfigUpdate, EventSeverity::Info, message.clone(), serde_json::json!({
+            "config_sha256": self.machinery.config_sha256,
+        }));
+        self.recorder.audit("configure", serde_json::json!({"config_sha256": self.machinery.config_sha256}));
+        Ok(message)
+    }
+}
+
+fn describe(changes: &crate::config::Changes) -> String {
+    let mut parts: Vec<String> = changes.parts.iter().map(|part| format!("{part:?}").to_lowercase()).collect();
+    for (what, names) in [("daemon", &changes.daemons), ("collector", &changes.collectors)] {
+        for (verb, list) in [("added", &names.added), ("removed", &names.removed), ("changed", &names.changed)] {
+            parts.extend(list.iter().map(|name| format!("{what} {name} {verb}")));
+        }
+    }
+    parts.join(", ")
+}
+
+fn log_of(collectors: &Collectors, name: &str) -> Option<Vec<LogLine>> {
+    let lines = collectors.log(name)?;
+    Some(
+        lines
+            .map(|(at, line)| LogLine {
+                at: *at,
+                level: format!("{:?}", line.level).to_lowercase(),
+                text: line.text.clone(),
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,29 @@
+//! ghostd: a flight recorder for a machine.
+//!
+//! `ARCHITECTURE.md` beside this crate is the map: the stages, who may know whom, and what must stay true.
+
+pub mod audit;
+pub mod board;
+pub mod clean;
+pub mod cli;
+pub mod clock;
+pub mod collect;
+pub mod config;
+pub mod control;
+pub mod daemon;
+pub mod dropins;
+pub mod heartbeat;
+pub mod hostinfo;
+pub mod memory;
+pub mod merge;
+pub mod model;
+pub mod once;
+pub mod plugins;
+pub mod probe;
+pub mod recorder;
+pub mod retention;
+pub mod sanitize;
+pub mod schedule;
+pub mod seal;
+pub mod store;
+pub mod wiring;

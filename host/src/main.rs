@@ -1,0 +1,5 @@
+//! The `ghostd` command.
+
+fn main() -> std::process::ExitCode {
+    ghostd::cli::main()
+}

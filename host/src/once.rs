@@ -1,0 +1,147 @@
+//! One capture without a daemon: load, call everything once, seal, store.
+//!
+//! It takes the store's lock, uses the collectors' stored state, so that rates have a base, and leaves behind what a
+//! daemon would have left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::board::FindingChange;
+use crate::clean;
+use crate::collect::Collectors;
+use crate::daemon::{sanitizer_sha256, stored_section};
+use crate::dropins;
+use crate::memory::Memory;
+use crate::merge::{self, About};
+use crate::model::Trigger;
+use crate::recorder::{Capture, chain};
+use crate::store::{Batch, CollectorState};
+use crate::wiring::{self, Machinery};
+
+/// A capture that is ready to be stored, with what became of the collectors.
+#[derive(Debug)]
+pub struct Taken {
+    /// The capture.
+    pub capture: Capture,
+    /// Collectors that failed or were refused, with why.
+    pub failed: Vec<(String, String)>,
+    /// What became of findings.
+    pub changes: Vec<FindingChange>,
+}
+
+/// Takes it. Blocks until everything has answered or its deadline has passed.
+pub fn take(
+    mut machinery: Machinery,
+    memory: Memory,
+    trigger: Trigger,
+    reason: Option<String>,
+    important: bool,
+) -> Result<Taken, String> {
+    let started = machinery.clock.now();
+    let Memory { mut board, collectors: mut remembered, .. } = memory;
+    let drop_ins = if machinery.config.drop_ins.enabled {
+        dropins::list(&machinery.config.drop_ins.dir).unwrap_or_else(|fault| {
+            tracing::error!(fault, "No dropped-in collector is loaded.");
+            BTreeMap::new()
+        })
+    } else {
+        BTreeMap::new()
+    };
+    let wanted = wiring::wanted(&machinery.config, &drop_ins);
+    let versions = machinery.config.host.versions.clone();
+    if !versions.is_empty() {
+        let answers = crate::hostinfo::versions(&versions);
+        machinery.facts = machinery.facts.clone().with_versions(answers);
+    }
+
+    // Compiling, where it must be, in parallel with everything else.
+    let loaded: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = wanted
+            .values()
+            .map(|collector| {
+                let (loader, runner) = (&machinery.loader, &machinery.runner);
+                scope.spawn(move || wiring::load(loader, runner, collector).map(|(loaded, _)| loaded))
+            })
+            .collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let mut collectors = Collectors::default();
+    for (collector, loaded) in wanted.values().zip(loaded) {
+        let loaded = match loaded {
+            Ok(Ok(loaded)) => match loaded.descriptor.sections.iter().find_map(|key| collectors.owner(key).map(|o| (key, o))) {
+                Some((key, owner)) => Err(format!("its section `{key}` belongs to collector `{owner}` already")),
+                None => Ok(Arc::new(loaded)),
+            },
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) => Err("loading it panicked".to_owned()),
+        };
+        let memory = remembered.remove(&collector.name).unwrap_or_default();
+        collectors.set(wiring::spec(collector), loaded, memory, machinery.intervals(), &started);
+    }
+
+    collectors.mark_all_due("manual");
+    machinery.context.services.look();
+    let now = machinery.clock.now();
+    let calls = collectors.start(&now);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut under_way = 0;
+    for call in calls {
+        let name = Arc::clone(&call.collector);
+        let (runner, context, sanitizer, sender) = (
+            Arc::clone(&machinery.runner),
+            Arc::clone(&machinery.context),
+            Arc::clone(&machinery.sanitizer),
+            sender.clone(),
+        );
+        let inner = Arc::clone(&runner);
+        let spawned = runner.spawn(async move {
+            let outcome = call.run(&inner, context, sanitizer).await;
+            let _ = sender.send((name, outcome));
+        });
+        under_way += usize::from(spawned.is_some());
+    }
+    drop(sender);
+    let deadline = machinery.config.snapshot.deadline;
+    let mut batch = Batch::default();
+    let mut changes = Vec::new();
+    let mut failed = Vec::new();
+    for _ in 0..under_way {
+        let Ok((name, outcome)) = receiver.recv_timeout(deadline) else { break };
+        let Some(outcome) = outcome else { continue };
+        let now = machinery.clock.now();
+        let Some(finished) = collectors.finish(&name, outcome, machinery.intervals(), &now) else { continue };
+        batch.healths.push(finished.health);
+        match finished.result {
+            Ok(posted) => {
+                batch.sections.extend(posted.iter().map(stored_section));
+                batch.states.extend(
+                    finished.state.map(|entries| CollectorState { collector: name.to_string(), entries }),
+                );
+                changes.extend(board.post(posted));
+            }
+            Err(why) => board.fail(&name, &why),
+        }
+    }
+    for health in collectors.health() {
+        if let Some(error) = &health.error {
+            failed.push((health.name.clone(), error.clone()));
+        }
+    }
+
+    let ended = machinery.clock.now();
+    let about = About {
+        trigger,
+        reason,
+        important,
+        started,
+        ended: ended.clone(),
+        missed: 0,
+        config_sha256: machinery.config_sha256,
+        sanitizer_sha256: sanitizer_sha256(&machinery.sanitizer),
+    };
+    let draft =
+        merge::merge(about, machinery.host(&ended), &board, &collectors.expected(), collectors.health());
+    let shown = draft.findings().to_vec();
+    let sanitized = clean::clean(&machinery.sanitizer, draft).map_err(|error| chain(&error))?;
+    Ok(Taken { capture: Capture { sanitized, shown, batch }, failed, changes })
+}

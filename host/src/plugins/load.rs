@@ -1,0 +1,327 @@
+//! From a file to a component that may be called: every question is asked before any of its code runs.
+//!
+//! Owns: the order of the questions and the words of a refusal. Must not know: schedules, the store.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use wasmtime::component::{Component, Linker};
+
+use super::bindings::PluginPre;
+use super::cache::Cache;
+use super::call::{self, CallContext, CallFailure, CallSettings};
+use super::capability::{CONTRACT_VERSION, Need, need, needed_grants};
+use super::compile::{self, CompileError, MAX_COMPONENT_BYTES};
+use super::state::CallState;
+use super::validate::{self, Descriptor};
+use super::{builtin, linker};
+use crate::model::Digest;
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Embedded in ghostd.
+    Builtin(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Builtin(name) => write!(f, "builtin:{name}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What is to be loaded, and what it may have.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What it must hash to.
+    pub pin: Option<Digest>,
+    /// The grants of the configuration.
+    pub grants: BTreeSet<String>,
+    /// Whether WASI imports that are not granted refuse it, instead of trapping when they are called.
+    pub strict: bool,
+    /// Its configuration.
+    pub config: Json,
+    /// What its calls get.
+    pub settings: CallSettings,
+}
+
+/// A component's bytes with what they hash to.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The component.
+    pub wasm: Arc<[u8]>,
+    /// SHA-256 of it.
+    pub sha256: Digest,
+}
+
+/// What can be seen of a component without running it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// Its imports by their full names, sorted.
+    pub imports: Vec<String>,
+    /// The grants that they need.
+    pub grants: BTreeSet<String>,
+    /// Bytes of the component.
+    pub size_bytes: u64,
+    /// SHA-256 of the component.
+    pub sha256: Digest,
+}
+
+/// A component that passed every question.
+#[derive(Clone)]
+pub struct Loaded {
+    /// What can be seen of it.
+    pub inspection: Inspection,
+    /// What it says of itself.
+    pub descriptor: Descriptor,
+    /// Its configuration as the guest gets it.
+    pub config: String,
+    /// SHA-256 of that.
+    pub config_sha256: Digest,
+    /// What its calls get.
+    pub settings: CallSettings,
+    /// The component, linked.
+    pub pre: PluginPre<CallState>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("inspection", &self.inspection).finish_non_exhaustive()
+    }
+}
+
+/// Why a component is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no built-in of this name.
+    #[error("there is no built-in collector `{0}` (there are {known})", known = builtin::NAMES.join(", "))]
+    NoSuchBuiltin(String),
+    /// Not what the configuration pins.
+    #[error("its SHA-256 is {found}, `sha256` pins {pinned} (change the pin where the file was meant to change)")]
+    Pin {
+        /// What it is.
+        found: Digest,
+        /// What it must be.
+        pinned: Digest,
+    },
+    /// It cannot be compiled.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// It imports what it is not granted.
+    #[error("it needs {} and is not granted that (add `grant = [{}]` to [collector.{collector}])", quoted(missing), all_grants(needed))]
+    NotGranted {
+        /// The collector's name.
+        collector: Arc<str>,
+        /// What is missing.
+        missing: Vec<String>,
+        /// All that it needs.
+        needed: BTreeSet<String>,
+    },
+    /// It was built for another track of the contract.
+    #[error("it imports `{import}`; this ghostd serves contract {CONTRACT_VERSION} (build it against wit/ of this release, or use the ghostd that it was built for)")]
+    OtherContract {
+        /// The import.
+        import: String,
+    },
+    /// It imports an interface that the host does not have.
+    #[error("it imports `{0}`, which no ghostd {version} lends (see wit/ for what there is)", version = env!("CARGO_PKG_VERSION"))]
+    UnknownImport(String),
+    /// Its exports or a function's type do not fit.
+    #[error("it does not fit contract {CONTRACT_VERSION}: {0}")]
+    Contract(String),
+    /// Its description failed or is not valid.
+    #[error("its `describe` failed: {0}")]
+    Describe(CallFailure),
+    /// The configuration does not fit its schema.
+    #[error("its configuration is wrong: {}", .0.join("; "))]
+    Config(Vec<String>),
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn all_grants(names: &BTreeSet<String>) -> String {
+    names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
+/// Loads components: the cache, the compiler's program and the linker that all share.
+pub struct Loader {
+    context: Arc<CallContext>,
+    base: Linker<CallState>,
+    cache: Option<Cache>,
+    program: PathBuf,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader").field("cache", &self.cache.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Loader {
+    /// A loader. `program` is the ghostd that compiles as a child.
+    pub fn new(context: Arc<CallContext>, cache: Option<Cache>, program: PathBuf) -> wasmtime::Result<Self> {
+        let base = linker::base(&context.engine)?;
+        Ok(Self { context, base, cache, program })
+    }
+
+    /// What calls share.
+    pub fn context(&self) -> &Arc<CallContext> {
+        &self.context
+    }
+
+    /// The native form of a component, compiled where it must be. This can take seconds: not for an async thread.
+    pub fn compile(&self, source: &Source) -> Result<Component, CompileError> {
+        compile::component(&self.context.engine, self.cache.as_ref(), &self.program, &source.wasm, &source.sha256)
+    }
+
+    /// What can be seen of a compiled component.
+    pub fn inspect(&self, source: &Source, component: &Component) -> Inspection {
+        let mut imports: Vec<String> =
+            component.component_type().imports(&self.context.engine).map(|(name, _)| name.to_owned()).collect();
+        imports.sort();
+        Inspection {
+            grants: needed_grants(imports.iter().map(String::as_str)),
+            imports,
+            size_bytes: source.wasm.len() as u64,
+            sha256: source.sha256,
+        }
+    }
+
+    /// Asks everything. On success the component may be called.
+    pub async fn load(&self, request: Request, source: &Source, component: &Component) -> Result<Loaded, LoadError> {
+        if let Some(pinned) = request.pin
+            && pinned != source.sha256
+        {
+            return Err(LoadError::Pin { found: source.sha256, pinned });
+        }
+        let inspection = self.inspect(source, component);
+        check_imports(&inspection, &request)?;
+        let pre = self.link(component, request.grants.contains("wasi:filesystem"))?;
+        let (descriptor, _) = call::describe(&self.context, &pre, &request.settings).await;
+        let descriptor = descriptor
+            .and_then(|raw| validate::descriptor(raw).map_err(|fault| CallFailure::Invalid(fault.to_string())))
+            .map_err(LoadError::Describe)?;
+        check_config(&descriptor, &request.config)?;
+        let config = request.config.to_string();
+        Ok(Loaded {
+            inspection,
+            descriptor,
+            config_sha256: Digest::of(config.as_bytes()),
+            config,
+            settings: request.settings,
+            pre,
+        })
+    }
+
+    /// Runs `describe` alone, for `collector inspect`: it needs no grant.
+    pub async fn describe(&self, component: &Component, settings: &CallSettings) -> Result<Descriptor, LoadError> {
+        let pre = self.link(component, false)?;
+        let (descriptor, _) = call::describe(&self.context, &pre, settings).await;
+        descriptor
+            .and_then(|raw| validate::descriptor(raw).map_err(|fault| CallFailure::Invalid(fault.to_string())))
+            .map_err(LoadError::Describe)
+    }
+
+    fn link(&self, component: &Component, filesystem: bool) -> Result<PluginPre<CallState>, LoadError> {
+        let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+        let linker = linker::for_component(&self.base, component, filesystem).map_err(contract)?;
+        let pre = linker.instantiate_pre(component).map_err(contract)?;
+        PluginPre::new(pre).map_err(contract)
+    }
+}
+
+/// Reads a component's bytes, at most as many as are accepted.
+pub fn read(origin: &Origin) -> Result<Source, LoadError> {
+    let wasm: Arc<[u8]> = match origin {
+        Origin::Builtin(name) => {
+            builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?.into()
+        }
+        Origin::File(path) => read_file(path)?.into(),
+    };
+    Ok(Source { sha256: Digest::of(&wasm), wasm })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let read = || {
+        // Not blocked by a FIFO that somebody put there under the name of a component.
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(std::io::Error::other("it is no regular file"));
+        }
+        let mut wasm = Vec::new();
+        file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut wasm)?;
+        Ok(wasm)
+    };
+    read().map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+fn check_imports(inspection: &Inspection, request: &Request) -> Result<(), LoadError> {
+    let mut missing = Vec::new();
+    for import in &inspection.imports {
+        match need(import) {
+            Need::Nothing => {}
+            Need::OtherVersion { .. } => return Err(LoadError::OtherContract { import: import.clone() }),
+            Need::Unknown => return Err(LoadError::UnknownImport(import.clone())),
+            Need::Closed if !request.strict => {}
+            Need::Closed => missing.push(import.split('/').next().unwrap_or(import).to_owned()),
+            Need::Grant(grant) if request.grants.contains(&grant) => {}
+            Need::Grant(grant) if grant.starts_with("wasi:") && !request.strict => {}
+            Need::Grant(grant) => missing.push(grant),
+        }
+    }
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let needed = inspection.grants.iter().filter(|grant| !grant.starts_with("wasi:") || request.strict).cloned().collect();
+    Err(LoadError::NotGranted { collector: Arc::clone(&request.settings.collector), missing, needed })
+}
+
+/// Holds a configuration against the collector's own schema. The schema comes from a guest: it may refer to nothing
+/// outside itself, and its patterns run in linear time.
+fn check_config(descriptor: &Descriptor, config: &Json) -> Result<(), LoadError> {
+    let Some(schema) = &descriptor.config_schema else {
+        return match config.as_object() {
+            Some(config) if config.is_empty() => Ok(()),
+            _ => Err(LoadError::Config(vec!["it takes none".to_owned()])),
+        };
+    };
+    let validator = jsonschema::draft202012::options()
+        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .build(schema)
+        .map_err(|error| LoadError::Contract(format!("the schema of its configuration: {error}")))?;
+    let faults: Vec<String> = validator
+        .iter_errors(config)
+        .take(20)
+        .map(|error| match error.instance_path().to_string() {
+            path if path.is_empty() => error.to_string(),
+            path => format!("`{}`: {error}", path.trim_start_matches('/').replace('/', ".")),
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(LoadError::Config(faults)) }
+}
