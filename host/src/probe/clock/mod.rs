@@ -3,17 +3,19 @@
 //! Owns the protocols and the kernel's structures. Must not decide whether the clock is right: that is the clock
 //! collector's verdict. The wall clock is lent by the caller, because it is read in one place only.
 
-//mod chrony;
+mod chrony;
 mod discipline;
-//mod ntp;
-//mod prober;
-//mod sntp;
+mod ntp;
+mod prober;
+mod sntp;
 mod steps;
 
-//pub use chrony::{Chrony, Tracking};
+pub use chrony::{Chrony, Tracking};
 pub use discipline::{Discipline, discipline};
-//pub use ntp::{Sample, SntpError};
-//pub use prober::{MIN_INTERVAL, Observation as SntpObservation, ServerSpec, SntpProber, SntpTable};
+pub use ntp::{Sample, SntpError};
+pub use prober::{
+    ChronyProber, ChronyTable, MIN_INTERVAL, Observation as SntpObservation, ServerSpec, SntpProber, SntpTable,
+};
 pub use steps::StepWatch;
 
 use super::NS_PER_S;
