@@ -4,12 +4,14 @@
 //! then how a value is joined to it, then the value, and asks [`super::judge`] about it.
 
 use super::found::Scan;
+use super::harmless;
 use super::header;
 use super::judge::{self, Form};
 use super::names::{self, Level, MAX_NAME, Name};
 use super::prose;
 use super::rule::RuleId;
-use super::value::{self, Bare, Place};
+use super::shape;
+use super::value::{self, Bare, Place, part};
 
 /// What joins a value to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +50,11 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
         return;
     }
     // Short words are looked for with the mark after them (`pin=`); it is no part of the name.
-    let marks =
-        scan.text[at..at + length].iter().rev().take_while(|byte| matches!(byte, b'=' | b':' | b'"' | b' ')).count();
+    let marks = part(scan.text, at, at + length)
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b'=' | b':' | b'"' | b' '))
+        .count();
     let (mut start, end) = name_bounds(scan.text, at, at + length - marks);
     scan.name_end = end;
     scan.work += (end - start) as u64;
@@ -65,7 +70,7 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
     {
         flag = true;
     }
-    let raw = &scan.text[start..end];
+    let raw = part(scan.text, start, end);
     let Some(mut name) = extra.extra(raw).or_else(|| names::classify(raw)) else { return };
     if name.level == Level::Weak
         && let Some(wider) = wider_name(scan.text, start, end)
@@ -94,11 +99,11 @@ fn name_bounds(text: &[u8], from: usize, to: usize) -> (usize, usize) {
         let escape = match text[start - 1] {
             b'\\' => match text[start] {
                 b'n' | b't' | b'r' | b'b' | b'f' | b'v' => 1,
-                b'u' if from - start > 5 && judge::is_hex(&text[start + 1..start + 5]) => 5,
-                b'x' if from - start > 3 && judge::is_hex(&text[start + 1..start + 3]) => 3,
+                b'u' if from - start > 5 && shape::is_hex(part(text, start + 1, start + 5)) => 5,
+                b'x' if from - start > 3 && shape::is_hex(part(text, start + 1, start + 3)) => 3,
                 _ => 0,
             },
-            b'%' if from - start >= 2 && judge::is_hex(&text[start..start + 2]) => 2,
+            b'%' if from - start >= 2 && shape::is_hex(part(text, start, start + 2)) => 2,
             _ => 0,
         };
         start = (start + escape).min(from);
@@ -108,11 +113,11 @@ fn name_bounds(text: &[u8], from: usize, to: usize) -> (usize, usize) {
     while end < most && is_part(text[end]) {
         end += 1;
     }
-    while end > to && matches!(text[end - 1], b'-' | b'.') || end > to && text[end - 1] >= 0x80 && end == most {
+    while end > to && (matches!(text[end - 1], b'-' | b'.') || text[end - 1] >= 0x80 && end == most) {
         end -= 1;
     }
     // Typographic quotation marks are no letters.
-    if let Some(at) = memchr::memchr(0xE2, &text[to..end]) {
+    if let Some(at) = memchr::memchr(0xE2, part(text, to, end)) {
         end = to + at;
     }
     (start, end)
@@ -159,13 +164,23 @@ fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<
             b"3A" | b"3a" => sign(3, b'%'),
             _ => None,
         },
-        b'\\' if text[blank..].starts_with(b"\\u003d") || text[blank..].starts_with(b"\\u003D") => sign(6, b'='),
-        b'\\' if text[blank..].starts_with(b"\\u003a") || text[blank..].starts_with(b"\\u003A") => sign(6, b':'),
-        b'\\' if text[blank..].starts_with(b"\\u003e") && is_opened(text, start) => {
+        b'\\'
+            if part(text, blank, usize::MAX).starts_with(b"\\u003d")
+                || part(text, blank, usize::MAX).starts_with(b"\\u003D") =>
+        {
+            sign(6, b'=')
+        }
+        b'\\'
+            if part(text, blank, usize::MAX).starts_with(b"\\u003a")
+                || part(text, blank, usize::MAX).starts_with(b"\\u003A") =>
+        {
+            sign(6, b':')
+        }
+        b'\\' if part(text, blank, usize::MAX).starts_with(b"\\u003e") && is_opened(text, start) => {
             Some((Joint::Element, blank + 6, quote))
         }
         b'>' if quote.is_some() || is_opened(text, start) => Some((Joint::Element, blank + 1, quote)),
-        b'&' if text[blank..].starts_with(b"&gt;") => Some((Joint::Element, blank + 4, quote)),
+        b'&' if part(text, blank, usize::MAX).starts_with(b"&gt;") => Some((Joint::Element, blank + 4, quote)),
         b'<' if text.get(blank + 1) == Some(&b'/') => Some((Joint::Element, blank, quote)),
         b',' if quote.is_some() => Some((Joint::Pair, blank + 1, quote)),
         b'\n' | b'\r' | b'/' => Some((Joint::Pair, blank, quote)),
@@ -177,7 +192,7 @@ fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<
 
 /// Whether a name is an element's: `<name`, `<ns:name`, `&lt;name`.
 fn is_opened(text: &[u8], start: usize) -> bool {
-    let head = &text[start.saturating_sub(24)..start];
+    let head = part(text, start.saturating_sub(24), start);
     let head = head.strip_suffix(b":").map_or(head, |head| {
         let prefix = head.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
         &head[..head.len() - prefix]
@@ -193,17 +208,17 @@ fn wider_name(text: &[u8], start: usize, end: usize) -> Option<Name> {
             break;
         }
         let word_end = from - 1;
-        let length = text[word_end.saturating_sub(24)..word_end]
+        let length = part(text, word_end.saturating_sub(24), word_end)
             .iter()
             .rev()
             .take_while(|byte| byte.is_ascii_alphabetic())
             .count();
-        if length < 2 || !names::qualifies_key(&text[word_end - length..word_end]) {
+        if length < 2 || !names::qualifies_key(part(text, word_end - length, word_end)) {
             break;
         }
         from = word_end - length;
     }
-    if from < start { names::classify(&text[from..end]) } else { None }
+    if from < start { names::classify(part(text, from, end)) } else { None }
 }
 
 /// `name = value` and its kin.
@@ -254,7 +269,7 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         && text.get(at + 1).is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'-' | b'+' | b' ' | b'1'..=b'9'))
     {
         let line = scan.line_start(site.start);
-        let indent = text[line..site.start].iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
+        let indent = part(text, line, site.start).iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
         if let Some(place) = value::block(text, at, indent) {
             return judged(scan, site, place, Form::Whole, "a block of lines below its name");
         }
@@ -268,8 +283,20 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
     if place.start == place.end {
         return;
     }
+    // `name: Type = value` declares; the name says nothing of the type.
+    if sign == b':' && text.get(value::skip_blank(text, place.end)) == Some(&b'=') {
+        return;
+    }
+    // "Second pass: merge": the verb or noun behind another word. A password would show.
+    if part(text, site.start, site.end).eq_ignore_ascii_case(b"pass")
+        && sign == b':'
+        && part(text, 0, site.start).ends_with(b" ")
+        && part(text, 0, site.start).trim_ascii_end().last().is_some_and(u8::is_ascii_alphabetic)
+    {
+        return judged(scan, site, place, Form::Announced, reason);
+    }
     if site.quote.is_some()
-        && !text[place.start..place.end]
+        && !part(text, place.start, place.end)
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'))
     {
@@ -287,22 +314,23 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
 fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
     let text = scan.text;
     let line = scan.line_start(site.start);
-    let head = text[line..site.start].trim_ascii();
+    let head = part(text, line, site.start).trim_ascii();
     let at_line_start = head.iter().all(|byte| matches!(byte, b'-' | b' ' | b'"' | b'+' | b'#' | b'/' | b'*' | b';'))
         || head == b"export"
         || head == b"set";
     let end = value::rest_of_line(text, first.start, None);
     if end > first.end {
-        let words = || text[first.start..end].split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        if words().any(|word| judge::is_state(word)) {
+        let words = || part(text, first.start, end).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+        if words().any(|word| harmless::is_state(word)) {
             // Prose. The first word may still be a secret, but then it shows.
-            let form = if judge::stands_out(&text[first.start..first.end], 6) { Form::Bare } else { Form::Announced };
+            let form =
+                if shape::stands_out(part(text, first.start, first.end), 6) { Form::Bare } else { Form::Announced };
             return judged(scan, site, first, form, "a value beside its name");
         }
         if at_line_start
             && words().count() <= 12
-            && !text[first.end..end].contains(&b'=')
-            && !text[first.end..end].windows(2).any(|pair| pair == b": ")
+            && !part(text, first.end, end).contains(&b'=')
+            && !part(text, first.end, end).windows(2).any(|pair| pair == b": ")
         {
             return judged(scan, site, Place { end, ..first }, Form::Whole, "the rest of the line after its name");
         }
@@ -336,13 +364,13 @@ fn element(scan: &mut Scan, site: Site, next: usize) {
     let mut at = next;
     if text.get(at) == Some(&b'<') {
         // `password</key> <string>`: over the closing and the next opening tag.
-        let window = &text[at..text.len().min(at + 160)];
+        let window = part(text, at, text.len().min(at + 160));
         let Some(close) = memchr::memchr(b'>', window) else { return };
         at = value::skip_space(text, at + close + 1);
         if text.get(at) != Some(&b'<') || text.get(at + 1) == Some(&b'/') {
             return;
         }
-        let window = &text[at..text.len().min(at + 160)];
+        let window = part(text, at, text.len().min(at + 160));
         let Some(open) = memchr::memchr(b'>', window) else { return };
         at += open + 1;
     }
@@ -354,7 +382,7 @@ pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
     let text = scan.text;
     at = value::skip_space(text, at);
     let (mut close, mut cdata) = (&b"<"[..], false);
-    if text[at..].starts_with(b"<![CDATA[") {
+    if part(text, at, usize::MAX).starts_with(b"<![CDATA[") {
         at += 9;
         close = b"]]>";
         cdata = true;
@@ -362,10 +390,10 @@ pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
         && head == b"&gt;"
     {
         close = b"&lt;";
-    } else if at >= 6 && &text[at - 6..at] == b"\\u003e" {
+    } else if at >= 6 && part(text, at - 6, at) == b"\\u003e" {
         close = b"\\u003c";
     }
-    let window = &text[at..text.len().min(at + 4096)];
+    let window = part(text, at, text.len().min(at + 4096));
     let Some(length) = memchr::memmem::find(window, close) else { return };
     scan.work += length as u64;
     if !cdata && window.get(length + 1).is_some_and(|byte| byte.is_ascii_alphabetic()) {
@@ -379,7 +407,7 @@ pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
     let place = Place { start: at, end: (at + length).max(at).min(text.len()), quoted: true };
     let place = Place {
         end: place.end.min(
-            text[at..]
+            part(text, at, usize::MAX)
                 .iter()
                 .position(|byte| *byte == b'<')
                 .map_or(place.end, |lt| if cdata { place.end } else { at + lt }),
@@ -423,7 +451,7 @@ fn pair(scan: &mut Scan, site: Site, next: usize) {
 fn flag_on_next_line(scan: &mut Scan, site: Site, next: usize) {
     let text = scan.text;
     let mut at = value::skip_space(text, next);
-    if text[at.min(text.len())..].starts_with(b"- ") {
+    if part(text, at.min(text.len()), usize::MAX).starts_with(b"- ") {
         at = value::skip_blank(text, at + 2);
         if text.get(at) == Some(&b'-') {
             return;
@@ -448,7 +476,7 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
         let length = site.quote.map_or(0, |(from, to)| to - from);
         at = at.checked_sub(length)?;
     }
-    let head = &text[at.saturating_sub(48)..at];
+    let head = part(text, at.saturating_sub(48), at);
     let head = head.trim_ascii_end();
     let head = head.strip_suffix(b"=").or_else(|| head.strip_suffix(b":"))?;
     let head = head.trim_ascii_end();
@@ -480,11 +508,11 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
             return Some(at + 1);
         }
         if byte.is_ascii_alphabetic() && !text[at - 1].is_ascii_alphanumeric() {
-            let length = text[at..limit]
+            let length = part(text, at, limit)
                 .iter()
                 .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
                 .count();
-            let word = &text[at..at + length];
+            let word = part(text, at, at + length);
             let mut after = at + length;
             if let Some(quote) = value::quote_at(text, after) {
                 after += quote;
@@ -596,7 +624,7 @@ fn sibling_value(scan: &mut Scan, site: Site, at: usize) {
     }
     if matches!(text.get(at), Some(b'|' | b'>')) {
         let line = scan.line_start(at);
-        let indent = text[line..at].iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
+        let indent = part(text, line, at).iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
         if let Some(place) = value::block(text, at, indent) {
             judged(scan, site, place, Form::Whole, "a block of lines below its name");
         }
@@ -611,9 +639,9 @@ fn is_query(text: &[u8], start: usize) -> bool {
     let Some(before) = start.checked_sub(1).map(|at| text[at]) else { return false };
     match before {
         b'?' | b'&' => true,
-        b';' => text[..start].ends_with(b"&amp;"),
+        b';' => part(text, 0, start).ends_with(b"&amp;"),
         b'#' => start >= 2 && !text[start - 2].is_ascii_whitespace(),
-        _ => text[..start].ends_with(b"\\u0026") || text[..start].ends_with(b"%26"),
+        _ => part(text, 0, start).ends_with(b"\\u0026") || part(text, 0, start).ends_with(b"%26"),
     }
 }
 
@@ -622,7 +650,7 @@ pub(super) fn scheme(text: &[u8], at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
     [&b"bearer "[..], b"basic ", b"token ", b"apikey ", b"jwt "]
         .iter()
-        .find(|scheme| judge::starts_with_ignore_case(rest, scheme))
+        .find(|scheme| shape::starts_with_ignore_case(rest, scheme))
         .map(|scheme| value::skip_blank(text, at + scheme.len()))
         .filter(|after| text.get(*after).is_some_and(|byte| !byte.is_ascii_whitespace()))
 }

@@ -4,10 +4,11 @@
 use std::ops::Range;
 
 use super::found::Scan;
-use super::judge;
+use super::harmless;
 use super::programs::{PROGRAMS, Program, Takes};
 use super::rule;
-use super::value;
+use super::shape;
+use super::value::{self, part};
 
 /// The longest command line that is taken apart at once.
 const MAX_COMMAND: usize = 4096;
@@ -156,9 +157,9 @@ fn secret_part(value: &[u8], takes: Takes) -> Option<Range<usize>> {
     };
     let (part, inner) = unquote(&value[start..]);
     if part.is_empty()
-        || judge::is_harmless(part)
-        || judge::is_path(part)
-        || takes == Takes::Pair && super::names::classify(&value[..start - 1]).is_none() && !judge::stands_out(part, 8)
+        || harmless::is_harmless(part)
+        || shape::is_path(part)
+        || takes == Takes::Pair && super::names::classify(&value[..start - 1]).is_none() && !shape::stands_out(part, 8)
     {
         return None;
     }
@@ -191,13 +192,13 @@ fn positional(program: &Program, argument: &[u8]) -> Option<Range<usize>> {
             && value[..slash]
                 .iter()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'#' | b'"' | b'.'));
-        return (plain && !part.is_empty() && !judge::is_harmless(part) && !part.contains(&b'/'))
+        return (plain && !part.is_empty() && !harmless::is_harmless(part) && !part.contains(&b'/'))
             .then(|| shift + slash + 1 + inner..shift + slash + 1 + inner + part.len());
     }
-    if judge::is_harmless(value)
-        || judge::is_path(value)
+    if harmless::is_harmless(value)
+        || shape::is_path(value)
         || value.len() < 3
-        || judge::is_state(value)
+        || harmless::is_state(value)
         || value.starts_with(b"-")
     {
         return None;
@@ -211,7 +212,7 @@ fn net_use<T: AsRef<[u8]>>(arguments: &[T], index: usize, take: &mut impl FnMut(
     let argument = arguments[index].as_ref();
     if head.iter().rev().take(3).any(|before| before.as_ref().eq_ignore_ascii_case(b"use"))
         && head.last().is_some_and(|before| before.as_ref().starts_with(b"\\\\"))
-        && !judge::is_harmless(argument)
+        && !harmless::is_harmless(argument)
         && argument != b"*"
     {
         take(index, 0..argument.len());
@@ -236,7 +237,7 @@ pub(super) fn at_program(scan: &mut Scan, at: usize, length: usize) {
         return;
     }
     let end = at + length;
-    let end = if text[end..].starts_with(b".exe") { end + 4 } else { end };
+    let end = if part(text, end, usize::MAX).starts_with(b".exe") { end + 4 } else { end };
     let list = value::quote_at(text, end).is_some();
     if !list && !matches!(scan.byte(end), Some(b' ' | b'\t' | b'\\')) {
         return;
@@ -298,7 +299,7 @@ pub(super) fn shell_tokens(text: &[u8], from: usize) -> Vec<Range<usize>> {
             match text.get(at) {
                 Some(b' ' | b'\t') => at += 1,
                 Some(b'\\') if text.get(at + 1) == Some(&b'\n') => at += 2,
-                Some(b'\\') if text[at + 1..].starts_with(b"\r\n") => at += 3,
+                Some(b'\\') if part(text, at + 1, usize::MAX).starts_with(b"\r\n") => at += 3,
                 _ => break,
             }
         }
@@ -316,7 +317,7 @@ pub(super) fn shell_tokens(text: &[u8], from: usize) -> Vec<Range<usize>> {
             }
             if let Some(length) = value::quote_at(text, at) {
                 match value::quoted(text, at)
-                    .filter(|place| place.end <= limit && !text[place.start..place.end].contains(&b'\n'))
+                    .filter(|place| place.end <= limit && !part(text, place.start, place.end).contains(&b'\n'))
                 {
                     // An opening mark at the beginning of a word or after `=`, `-p`; elsewhere it closes what holds the command.
                     Some(place)
@@ -341,7 +342,7 @@ pub(super) fn shell_tokens(text: &[u8], from: usize) -> Vec<Range<usize>> {
             if byte == b';' && text.get(at + 1).is_none_or(u8::is_ascii_whitespace)
                 || matches!(byte, b')' | b'|')
                     && text.get(at + 1).is_none_or(u8::is_ascii_whitespace)
-                    && !text[start..at].contains(&b'(')
+                    && !part(text, start, at).contains(&b'(')
             {
                 break;
             }

@@ -5,6 +5,7 @@ use super::assign::{self, ExtraNames};
 use super::command;
 use super::formats;
 use super::found::{Found, Scan};
+use super::harmless;
 use super::header;
 use super::marker;
 use super::names::{Level, Name};
@@ -14,6 +15,7 @@ use super::rule::{self, RuleId};
 use super::settings::{Checked, fold_key};
 use super::token::{self, Matcher};
 use super::url;
+use super::value::part;
 
 /// What a literal's sighting means.
 #[derive(Debug, Clone, Copy)]
@@ -222,11 +224,11 @@ impl Engine {
                 What::Putty => pem::at_putty(&mut scan, at, length),
                 What::Scheme => header::at_scheme(&mut scan, at, length),
                 What::Program => {
-                    let name = text[at..at + length]
+                    let name = part(text, at, at + length)
                         .iter()
                         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
                         .count();
-                    let name = text[at..at + name].strip_suffix(b".exe").map_or(name, <[u8]>::len);
+                    let name = part(text, at, at + name).strip_suffix(b".exe").map_or(name, <[u8]>::len);
                     command::at_program(&mut scan, at, name);
                 }
                 What::Format(number) => {
@@ -247,7 +249,7 @@ impl Engine {
         self.custom(&mut scan, &keywords);
         *work += scan.work;
         let mut found = scan.found;
-        found.retain(|found| !self.is_excepted(&text[found.start..found.end], found.rule));
+        found.retain(|found| !self.is_excepted(part(text, found.start, found.end), found.rule));
         merge(text, found)
     }
 
@@ -297,10 +299,10 @@ fn merge(text: &[u8], mut found: Vec<Found>) -> Vec<Found> {
     }
     // A place that crosses a marker is cut before it; the marker stays whole.
     for place in &mut merged {
-        if let Some(range) = marker::next(&text[..place.end], place.start) {
+        if let Some(range) = marker::next(part(text, 0, place.end), place.start) {
             place.end = range.start;
         }
     }
-    merged.retain(|place| place.start < place.end && !super::judge::is_harmless(&text[place.start..place.end]));
+    merged.retain(|place| place.start < place.end && !harmless::is_harmless(part(text, place.start, place.end)));
     merged
 }

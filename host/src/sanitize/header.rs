@@ -4,72 +4,13 @@
 use super::assign::Site;
 use super::base64;
 use super::found::Scan;
+use super::harmless;
 use super::judge;
 use super::names;
 use super::rule;
-use super::value;
-
-/// Words that introduce credentials in an `Authorization` header and are no secret themselves (RFC 9110, section 11).
-const SCHEMES: &[&str] = &[
-    "basic",
-    "bearer",
-    "token",
-    "apikey",
-    "api-key",
-    "key",
-    "digest",
-    "negotiate",
-    "ntlm",
-    "kerberos",
-    "hawk",
-    "oauth",
-    "oauth2",
-    "googlelogin",
-    "sharedkey",
-    "sharedkeylite",
-    "sharedaccesssignature",
-    "geniekey",
-    "bot",
-    "splunk",
-    "ssws",
-    "jwt",
-    "dpop",
-    "gnap",
-    "mutual",
-    "vapid",
-    "privatetoken",
-    "aws",
-    "aws4-hmac-sha256",
-    "aws4-ecdsa-p256-sha256",
-    "aws4-x-amz-json",
-    "zoho-oauthtoken",
-    "hmac",
-    "signature",
-    "snowflake",
-    "klaviyo-api-key",
-    "deepl-auth-key",
-    "mac",
-    "shippotoken",
-    "discogs",
-    "fxa",
-    "tst",
-    "wsse",
-    "usernametoken",
-    "client-id",
-    "apitoken",
-    "api_key",
-    "pve",
-    "pveapitoken",
-    "svix",
-    "scram-sha-256",
-    "plain",
-    "login",
-    "xoauth2",
-    "cram-md5",
-    "user",
-    "pat",
-    "wget",
-];
+use super::shape;
+use super::value::{self, part};
+use super::words::SCHEMES;
 
 /// The value of an `Authorization` header that begins at `at`.
 pub(super) fn authorization(scan: &mut Scan, at: usize) {
@@ -81,8 +22,8 @@ pub(super) fn authorization(scan: &mut Scan, at: usize) {
         return credentials(scan, place.start, place.end);
     }
     let end = scan.line_end(at);
-    let end = memchr::memmem::find(&text[at..end], b"\\n").map_or(end, |length| at + length);
-    let end = memchr::memmem::find(&text[at..end], b"\\r").map_or(end, |length| at + length);
+    let end = memchr::memmem::find(part(text, at, end), b"\\n").map_or(end, |length| at + length);
+    let end = memchr::memmem::find(part(text, at, end), b"\\r").map_or(end, |length| at + length);
     credentials(scan, at, end);
 }
 
@@ -90,10 +31,12 @@ pub(super) fn authorization(scan: &mut Scan, at: usize) {
 pub(super) fn credentials(scan: &mut Scan, start: usize, end: usize) {
     let text = scan.text;
     let start = value::skip_blank(text, start).min(end);
-    let length =
-        text[start..end].iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')).count();
-    let word = &text[start..start + length];
-    let known = SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()));
+    let length = part(text, start, end)
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        .count();
+    let word = part(text, start, start + length);
+    let known = SCHEMES.contains(word);
     let blank = value::skip_blank(text, start + length).min(end);
     if !known || blank == start + length {
         if known && length > 0 {
@@ -107,12 +50,12 @@ pub(super) fn credentials(scan: &mut Scan, start: usize, end: usize) {
         let mut from = start;
         if other
             && let Some(second) = word_at(text, blank, end)
-            && judge::stands_out(&text[second.0..second.1], 8)
+            && shape::stands_out(part(text, second.0, second.1), 8)
         {
             from = blank;
         }
         if let Some((from, to)) = word_at(text, from, end)
-            && judge::is_secret(&text[from..to], names::Level::Token, judge::Form::Quoted)
+            && judge::is_secret(part(text, from, to), names::Level::Token, judge::Form::Quoted)
         {
             scan.name_end = scan.name_end.max(to);
             scan.take(from..to, rule::AUTHORIZATION, "credentials of a header");
@@ -133,38 +76,39 @@ pub(super) fn credentials(scan: &mut Scan, start: usize, end: usize) {
         b"oauth_consumer_key=",
         b"password=",
     ] {
-        let Some(at) = find_ignore_case(&text[blank..end.min(blank + 1024)], name) else { continue };
+        let Some(at) = find_ignore_case(part(text, blank, end.min(blank + 1024)), name) else { continue };
         let mut from = blank + at + name.len();
         if matches!(text.get(from), Some(b'"')) {
             from += 1;
-        } else if text[from..].starts_with(b"\\\"") {
+        } else if part(text, from, usize::MAX).starts_with(b"\\\"") {
             from += 2;
         }
-        let length = text[from..end]
+        let from = from.min(end);
+        let length = part(text, from, end)
             .iter()
             .take_while(|byte| {
                 !byte.is_ascii_whitespace() && !matches!(byte, b'"' | b',' | b'\'' | b'\\' | b'&' | b';')
             })
             .count();
-        if !judge::is_harmless(&text[from..from + length]) && length >= 6 {
+        if !harmless::is_harmless(part(text, from, from + length)) && length >= 6 {
             scan.take(from..from + length, rule::AUTHORIZATION, "the proof in an Authorization header");
         }
         scan.name_end = scan.name_end.max(from);
     }
     let Some((mut from, to)) = word_at(text, blank, end) else { return };
-    if text[from..to].contains(&b'=')
-        && text[from..to].iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0 && at + 3 < to - from)
-        || judge::is_harmless(&text[from..to])
+    if part(text, from, to).contains(&b'=')
+        && part(text, from, to).iter().position(|byte| *byte == b'=').is_some_and(|at| at > 0 && at + 3 < to - from)
+        || harmless::is_harmless(part(text, from, to))
     {
         return;
     }
     if word.len() >= 9
-        && judge::starts_with_ignore_case(word, b"sharedkey")
-        && let Some(colon) = memchr::memchr(b':', &text[from..to])
+        && shape::starts_with_ignore_case(word, b"sharedkey")
+        && let Some(colon) = memchr::memchr(b':', part(text, from, to))
     {
         from += colon + 1;
     }
-    if to - from >= 4 && !judge::is_state(&text[from..to]) {
+    if to - from >= 4 && !harmless::is_state(part(text, from, to)) {
         scan.name_end = scan.name_end.max(to);
         let rule = if word.eq_ignore_ascii_case(b"basic") { rule::BASIC_AUTH } else { rule::AUTHORIZATION };
         scan.take(from..to, rule, "credentials after their scheme");
@@ -189,7 +133,7 @@ fn word_at(text: &[u8], at: usize, end: usize) -> Option<(usize, usize)> {
 pub(super) fn at_scheme(scan: &mut Scan, at: usize, length: usize) {
     let text = scan.text;
     if scan.before(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
-        && !text[..at].ends_with(b"\\n")
+        && !part(text, 0, at).ends_with(b"\\n")
     {
         return;
     }
@@ -198,17 +142,17 @@ pub(super) fn at_scheme(scan: &mut Scan, at: usize, length: usize) {
         return;
     }
     let Some((from, to)) = word_at(text, from, text.len()) else { return };
-    let found = &text[from..to];
-    let basic = text[at..at + length].eq_ignore_ascii_case(b"basic");
+    let found = part(text, from, to);
+    let basic = part(text, at, at + length).eq_ignore_ascii_case(b"basic");
     let good = if basic {
         base64::decode(found).is_some_and(|decoded| {
             memchr::memchr(b':', &decoded).is_some_and(|colon| colon + 1 < decoded.len())
                 && decoded.iter().all(|byte| *byte >= 0x20)
         })
     } else {
-        !judge::is_harmless(found)
-            && !judge::is_version(found)
-            && (judge::stands_out(found, 8) && !found.contains(&b'=') || judge::looks_random(found, 16))
+        !harmless::is_harmless(found)
+            && !shape::is_version(found)
+            && (shape::stands_out(found, 8) && !found.contains(&b'=') || shape::looks_random(found, 16))
     };
     if good {
         scan.take(
@@ -223,7 +167,7 @@ pub(super) fn at_scheme(scan: &mut Scan, at: usize, length: usize) {
 pub(super) fn cookie(scan: &mut Scan, site: Site, next: usize) {
     let text = scan.text;
     let at = value::skip_blank(text, next);
-    let set = names::Words::of(&text[site.start..site.end]).begins_with("set");
+    let set = names::Words::of(part(text, site.start, site.end)).begins_with("set");
     if value::quote_at(text, at).is_some()
         && let Some(place) = value::quoted(text, at)
     {
@@ -232,15 +176,15 @@ pub(super) fn cookie(scan: &mut Scan, site: Site, next: usize) {
     let mut end = scan.line_end(at);
     // In `-H 'Cookie: a=b'` the mark before the name closes the header.
     if let Some(mark @ (b'"' | b'\'' | b'`')) = scan.before(site.start)
-        && let Some(length) = memchr::memchr(mark, &text[at..end])
+        && let Some(length) = memchr::memchr(mark, part(text, at, end))
     {
         end = at + length;
         while end > at && text[end - 1] == b'\\' {
             end -= 1;
         }
     }
-    let end = memchr::memmem::find(&text[at..end], b"\\r")
-        .or_else(|| memchr::memmem::find(&text[at..end], b"\\n"))
+    let end = memchr::memmem::find(part(text, at, end), b"\\r")
+        .or_else(|| memchr::memmem::find(part(text, at, end), b"\\n"))
         .map_or(end, |length| at + length);
     pairs(scan, at, end, set);
 }
@@ -251,25 +195,28 @@ pub(super) fn pairs(scan: &mut Scan, start: usize, end: usize, set: bool) {
     let mut at = start;
     scan.work += (end - start) as u64;
     while at < end {
-        let stop = memchr::memchr(b';', &text[at..end]).map_or(end, |length| at + length);
-        if let Some(equals) = memchr::memchr(b'=', &text[at..stop]) {
-            let name = text[at..at + equals].trim_ascii();
+        let stop = memchr::memchr(b';', part(text, at, end)).map_or(end, |length| at + length);
+        if let Some(equals) = memchr::memchr(b'=', part(text, at, stop)) {
+            let name = part(text, at, at + equals).trim_ascii();
             let from = at + equals + 1;
-            let mut to =
-                from + text[from..stop].iter().take_while(|byte| !byte.is_ascii_whitespace() && **byte != b'"').count();
+            let mut to = from
+                + part(text, from, stop)
+                    .iter()
+                    .take_while(|byte| !byte.is_ascii_whitespace() && **byte != b'"')
+                    .count();
             if to == from && text.get(from) == Some(&b'"') {
-                to = from + 1 + memchr::memchr(b'"', &text[from + 1..stop]).unwrap_or(stop - from - 1);
+                to = from + 1 + memchr::memchr(b'"', part(text, from + 1, stop)).unwrap_or(stop - from - 1);
             }
-            let found = &text[from..to];
+            let found = part(text, from, to);
             let attribute =
                 ["path", "domain", "expires", "max-age", "samesite", "version", "priority", "comment", "partitioned"]
                     .iter()
                     .any(|word| name.eq_ignore_ascii_case(word.as_bytes()));
             if !attribute
-                && !judge::is_harmless(found)
+                && !harmless::is_harmless(found)
                 && (found.len() >= 6 || names::classify(name).is_some() && found.len() >= 4)
-                && !judge::is_state(found)
-                && !(found.len() < 16 && judge::is_wordy(found) && names::classify(name).is_none())
+                && !harmless::is_state(found)
+                && !(found.len() < 16 && shape::is_wordy(found) && names::classify(name).is_none())
             {
                 scan.take(from..to, rule::COOKIE, "the value of a cookie");
             }
@@ -285,6 +232,7 @@ pub(super) fn pairs(scan: &mut Scan, start: usize, end: usize, set: bool) {
 fn find_ignore_case(text: &[u8], name: &[u8]) -> Option<usize> {
     let first = name.first().copied()?;
     memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).find(|at| {
-        judge::starts_with_ignore_case(&text[*at..], name) && (*at == 0 || !text[*at - 1].is_ascii_alphanumeric())
+        shape::starts_with_ignore_case(part(text, *at, usize::MAX), name)
+            && (*at == 0 || !text[*at - 1].is_ascii_alphanumeric())
     })
 }

@@ -20,6 +20,7 @@ mod command;
 mod engine;
 mod formats;
 mod found;
+mod harmless;
 mod header;
 mod json;
 mod judge;
@@ -31,10 +32,12 @@ mod prose;
 mod report;
 mod rule;
 mod settings;
+mod shape;
 mod tag;
 mod token;
 mod url;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod tests;

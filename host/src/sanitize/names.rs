@@ -388,25 +388,27 @@ fn is_password(word: &str) -> bool {
     ) {
         return true;
     }
-    if matches!(
-        word,
-        "bypass"
-            | "compass"
-            | "trespass"
-            | "surpass"
-            | "encompass"
-            | "underpass"
-            | "overpass"
-            | "lowpass"
-            | "highpass"
-            | "bandpass"
-            | "multipass"
-            | "onepass"
-            | "singlepass"
-            | "renderpass"
-            | "twopass"
-            | "allpass"
-    ) {
+    if [
+        "bypass",
+        "buypass",
+        "compass",
+        "trespass",
+        "surpass",
+        "encompass",
+        "underpass",
+        "overpass",
+        "lowpass",
+        "highpass",
+        "bandpass",
+        "multipass",
+        "renderpass",
+        "singlepass",
+        "twopass",
+        "firstpass",
+    ]
+    .iter()
+    .any(|other| word.ends_with(other))
+    {
         return false;
     }
     if let Some(rest) = word.strip_prefix("password").or_else(|| word.strip_prefix("passwd")) {

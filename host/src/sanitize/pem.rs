@@ -2,10 +2,10 @@
 
 use super::base64;
 use super::found::Scan;
-use super::judge;
+use super::harmless;
 use super::marker;
 use super::rule;
-use super::value;
+use super::value::{self, part};
 
 /// The longest key that is followed to its end.
 const MAX_BLOCK: usize = 64 * 1024;
@@ -17,7 +17,7 @@ pub(super) fn at_begin(scan: &mut Scan, at: usize) {
         return;
     }
     let label_start = at + 6;
-    let window = &text[label_start.min(text.len())..text.len().min(label_start + 80)];
+    let window = part(text, label_start.min(text.len()), text.len().min(label_start + 80));
     let Some(label) = memchr::memmem::find(window, b"----") else { return };
     if memchr::memmem::find(&window[..label], b"PRIVATE").is_none()
         && memchr::memmem::find(&window[..label], b"SECRET").is_none()
@@ -29,7 +29,7 @@ pub(super) fn at_begin(scan: &mut Scan, at: usize) {
         start += 1;
     }
     let start = value::skip_space(text, start);
-    let body = &text[start..text.len().min(start + MAX_BLOCK)];
+    let body = part(text, start, text.len().min(start + MAX_BLOCK));
     let end = match memchr::memmem::find(body, b"----") {
         Some(length) => start + length,
         None => {
@@ -48,7 +48,9 @@ pub(super) fn at_begin(scan: &mut Scan, at: usize) {
     };
     scan.work += (end - start) as u64;
     let end = trim_escapes(text, start, end);
-    if end <= start + 8 || marker::contains(&text[start..end]) || judge::is_harmless(&text[start..end.min(start + 64)])
+    if end <= start + 8
+        || marker::contains(part(text, start, end))
+        || harmless::is_harmless(part(text, start, end.min(start + 64)))
     {
         return;
     }
@@ -77,7 +79,7 @@ fn trim_escapes(text: &[u8], start: usize, mut end: usize) -> usize {
 /// Base64 of a PEM block at `at`: takes it if the block is a private key's.
 pub(super) fn at_base64(scan: &mut Scan, at: usize) {
     let text = scan.text;
-    let body = &text[at..text.len().min(at + MAX_BLOCK)];
+    let body = part(text, at, text.len().min(at + MAX_BLOCK));
     let length = body
         .iter()
         .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')))
@@ -97,14 +99,15 @@ pub(super) fn at_base64(scan: &mut Scan, at: usize) {
 pub(super) fn at_putty(scan: &mut Scan, at: usize, length: usize) {
     let text = scan.text;
     let next = value::skip_blank(text, at + length);
-    let digits = text[next.min(text.len())..].iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits =
+        part(text, next.min(text.len()), usize::MAX).iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let Some(lines) =
-        std::str::from_utf8(&text[next..next + digits]).ok().and_then(|number| number.parse::<usize>().ok())
+        std::str::from_utf8(part(text, next, next + digits)).ok().and_then(|number| number.parse::<usize>().ok())
     else {
         return;
     };
     let start = value::skip_space(text, next + digits);
-    let body = &text[start..text.len().min(start + MAX_BLOCK)];
+    let body = part(text, start, text.len().min(start + MAX_BLOCK));
     let mut end = 0;
     for _ in 0..lines {
         let run = body[end..]

@@ -4,9 +4,10 @@
 use super::assign::{Site, judged, scheme};
 use super::found::Scan;
 use super::header;
-use super::judge::{self, Form};
+use super::judge::Form;
 use super::names::Level;
-use super::value::{self, Bare, Place};
+use super::shape;
+use super::value::{self, Bare, Place, part};
 
 /// Looks for the value of a name that is followed by a space; `at` is where the next word begins.
 pub(super) fn after_name(scan: &mut Scan, site: Site, at: usize) {
@@ -36,10 +37,11 @@ fn flag(scan: &mut Scan, site: Site, at: usize) {
     let text = scan.text;
     if matches!(text.get(at), Some(b'-' | b'|' | b'>' | b'<' | b'&' | b';' | b'/' | b']' | b'\\'))
         && value::quote_at(text, at).is_none()
-        && !text[at..].starts_with(b"/ ")
+        && !part(text, at, usize::MAX).starts_with(b"/ ")
     {
         // Another flag, the end of the command, or a file.
-        if !(text[at] == b'/' && !judge::is_path(&text[at..value::bare(text, at, Bare::Word).end]) || text[at] == b'<')
+        if !(text[at] == b'/' && !shape::is_path(part(text, at, value::bare(text, at, Bare::Word).end))
+            || text[at] == b'<')
         {
             return;
         }
@@ -59,16 +61,19 @@ fn flag(scan: &mut Scan, site: Site, at: usize) {
 
 /// Whether the name is an attribute's value or an element's name in an open tag.
 fn is_tag(text: &[u8], site: Site) -> bool {
-    let before = &text[site.start.saturating_sub(2)..site.start];
+    let before = part(text, site.start.saturating_sub(2), site.start);
     before.ends_with(b"<")
-        || site.quote.is_some() && before.ends_with(b"\"") && site.start >= 6 && text[..site.start - 1].ends_with(b"=")
+        || site.quote.is_some()
+            && before.ends_with(b"\"")
+            && site.start >= 6
+            && part(text, 0, site.start - 1).ends_with(b"=")
         || before.ends_with(b"='")
 }
 
 /// The rest of an open tag: a `value` attribute, or the text after it.
 fn tag(scan: &mut Scan, site: Site, at: usize) {
     let text = scan.text;
-    let window = &text[at..text.len().min(at + 400)];
+    let window = part(text, at, text.len().min(at + 400));
     let end = memchr::memchr(b'>', window).unwrap_or(window.len());
     scan.work += end as u64;
     for name in [&b"value="[..], b"Value=", b"val=", b"content=", b"VALUE=", b"default="] {
@@ -89,6 +94,13 @@ fn tag(scan: &mut Scan, site: Site, at: usize) {
 /// A sentence, a directive, or a line of a table.
 fn sentence(scan: &mut Scan, site: Site, at: usize) {
     let text = scan.text;
+    // "pass in `x`", "to pass the x": the verb.
+    if part(text, site.start, site.end).eq_ignore_ascii_case(b"pass")
+        && site.quote.is_none()
+        && !is_directive(scan, site)
+    {
+        return;
+    }
     // A variable, a member of a path: what follows has nothing to do with it.
     if matches!(scan.before(site.start), Some(b'$' | b'%' | b'{' | b'/' | b'\\' | b'=' | b'<' | b'#' | b'@' | b':')) {
         return;
@@ -101,8 +113,8 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
         if at >= limit {
             return;
         }
-        let end = at + text[at..limit].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-        let word = &text[at..end];
+        let end = at + part(text, at, limit).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        let word = part(text, at, end);
         let bare_word = word.strip_suffix(b":").unwrap_or(word);
         let is = |words: &[&str]| words.iter().any(|candidate| bare_word.eq_ignore_ascii_case(candidate.as_bytes()));
         if is(&[
@@ -136,8 +148,8 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
             // `password for bob is x`: over the next word, which must lead to an announcement.
             let next = value::skip_blank(text, end);
             let next_end =
-                next + text[next.min(limit)..limit].iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-            if text[..next_end].ends_with(b":") {
+                next + part(text, next.min(limit), limit).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+            if part(text, 0, next_end).ends_with(b":") {
                 form = Form::Announced;
                 at = next_end;
                 continue;
@@ -148,7 +160,7 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
             }
         } else if word.starts_with(b"(") {
             // `password (root): x`
-            let Some(close) = memchr::memchr(b')', &text[at..limit]) else { return };
+            let Some(close) = memchr::memchr(b')', part(text, at, limit)) else { return };
             at += close + 1;
             if matches!(text.get(at), Some(b':' | b'=')) {
                 at += 1;
@@ -176,12 +188,12 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
     if value::quote_at(text, at).is_some()
         && let Some(place) = value::quoted(text, at)
     {
-        if text[place.start..place.end].iter().filter(|byte| **byte == b' ').count() > 8 {
+        if part(text, place.start, place.end).iter().filter(|byte| **byte == b' ').count() > 8 {
             return;
         }
         // A quoted word after `password` is one; after `token` it may be what a parser met.
         let known = site.name.level == Level::Password && site.quote.is_none();
-        let form = if known && !text[place.start..place.end].contains(&b' ') { Form::Quoted } else { form };
+        let form = if known && !part(text, place.start, place.end).contains(&b' ') { Form::Quoted } else { form };
         return judged(scan, site, place, form, "a quoted value after its name");
     }
     if value::begins_pair(text, at) {
@@ -204,7 +216,7 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
 fn is_directive(scan: &mut Scan, site: Site) -> bool {
     let line = scan.line_start(site.start);
     let text = scan.text;
-    let head = text[line..site.start].trim_ascii();
+    let head = part(text, line, site.start).trim_ascii();
     if head.is_empty() || head.ends_with(b"\\n") {
         return true;
     }

@@ -5,8 +5,10 @@
 //! only looked for and stays in the text: `hooks.slack.com/services/|{a9}/…`.
 
 use super::found::Scan;
-use super::judge;
+use super::harmless;
 use super::rule::RuleId;
+use super::shape;
+use super::value;
 
 /// One vendor's format.
 #[derive(Debug, Clone, Copy)]
@@ -147,23 +149,23 @@ impl Matcher {
             }
             match part {
                 Part::Literal(literal) => {
-                    if !text[end..].starts_with(literal) {
+                    if !value::part(text, end, usize::MAX).starts_with(literal) {
                         return None;
                     }
                     end += literal.len();
                 }
                 Part::Run { set, least, most } => {
-                    let run = text[end..]
+                    let run = value::part(text, end, usize::MAX)
                         .iter()
                         .take(usize::from(*most).max(1))
                         .take_while(|byte| holds(*set, **byte))
                         .count();
                     let run = if *most == u16::MAX {
-                        text[end..].iter().take_while(|byte| holds(*set, **byte)).count()
+                        value::part(text, end, usize::MAX).iter().take_while(|byte| holds(*set, **byte)).count()
                     } else {
                         run
                     };
-                    if run < usize::from(*least) || *set == UUID && !judge::is_uuid(&text[end..end + run]) {
+                    if run < usize::from(*least) || *set == UUID && !shape::is_uuid(value::part(text, end, end + run)) {
                         return None;
                     }
                     end += run;
@@ -187,13 +189,13 @@ impl Matcher {
         for part in self.parts[..self.anchor].iter().rev() {
             match part {
                 Part::Literal(literal) => {
-                    if !text[..start].ends_with(literal) {
+                    if !value::part(text, 0, start).ends_with(literal) {
                         return None;
                     }
                     start -= literal.len();
                 }
                 Part::Run { set, least, most } => {
-                    let run = text[..start]
+                    let run = value::part(text, 0, start)
                         .iter()
                         .rev()
                         .take(usize::from(*most))
@@ -226,7 +228,7 @@ fn holds(set: u128, byte: u8) -> bool {
 
 /// Whether a token may begin here: not within a word, but after an escape (`\n`, `%3D`, `\u0026`) that ends in a letter.
 fn begins_token(text: &[u8], start: usize) -> bool {
-    let head = &text[start.saturating_sub(6)..start];
+    let head = value::part(text, start.saturating_sub(6), start);
     let Some(last) = head.last() else { return true };
     if !last.is_ascii_alphanumeric() {
         return true;
@@ -235,7 +237,7 @@ fn begins_token(text: &[u8], start: usize) -> bool {
         |count: usize, lead: &[u8]| head.len() >= count + lead.len() && head[..head.len() - count].ends_with(lead);
     matches!(last, b'n' | b'r' | b't') && ends(1, b"\\")
         || last.is_ascii_hexdigit() && ends(2, b"%") && head[head.len() - 2].is_ascii_hexdigit()
-        || ends(4, b"\\u") && judge::is_hex(&head[head.len() - 4..])
+        || ends(4, b"\\u") && shape::is_hex(&head[head.len() - 4..])
 }
 
 /// Looks at a format whose literal was seen at `at`.
@@ -244,10 +246,12 @@ pub(super) fn at_literal(scan: &mut Scan, matcher: &Matcher, at: usize) {
     let Some((start, end)) = matcher.find(text, at) else { return };
     scan.work += (end - start) as u64;
     // `ghp_xxxxxxxx…` in a manual is no token, and words behind a short prefix are a name.
-    let body = &text[start..end];
+    let body = value::part(text, start, end);
     let literal = matcher.literal().map_or(0, <[u8]>::len);
     let rest = if at == start { &body[literal.min(body.len())..] } else { body };
-    if is_monotonous(rest) || judge::is_harmless(body) || judge::is_wordy(rest) && !rest.iter().all(u8::is_ascii_digit)
+    if is_monotonous(rest)
+        || harmless::is_harmless(body)
+        || shape::is_wordy(rest) && !rest.iter().all(u8::is_ascii_digit)
     {
         return;
     }

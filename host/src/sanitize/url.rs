@@ -1,8 +1,10 @@
 //! Passwords in front of a host: `scheme://user:password@host`, and `user:password@host:port` with no scheme at all.
 
 use super::found::Scan;
-use super::judge;
+use super::harmless;
 use super::rule;
+use super::shape;
+use super::value::part;
 
 /// How much of an address is looked at.
 const MAX_URL: usize = 1024;
@@ -16,7 +18,7 @@ pub(super) fn at_authority(scan: &mut Scan, at: usize) {
     if !scan.before(at).is_some_and(|byte| byte.is_ascii_alphanumeric()) {
         return;
     }
-    let run = &text[start..text.len().min(start + MAX_URL)];
+    let run = part(text, start, text.len().min(start + MAX_URL));
     let length = run.iter().position(|byte| ends_address(*byte)).unwrap_or(run.len());
     let run = &run[..length];
     scan.work += length as u64;
@@ -46,14 +48,14 @@ pub(super) fn at_authority(scan: &mut Scan, at: usize) {
             let skip = if userinfo[colon] == b':' { 1 } else { 3 };
             let password = &userinfo[colon + skip..];
             if (password.is_empty() || password.eq_ignore_ascii_case(b"x-oauth-basic") || password == b"x")
-                && judge::looks_random(&userinfo[..colon], 16)
+                && shape::looks_random(&userinfo[..colon], 16)
             {
                 scan.take(start..start + colon, rule::URL_PASSWORD, "a token as the user of a URL");
             } else if is_password(password) {
                 scan.take(start + colon + skip..start + sign, rule::URL_PASSWORD, "the password of a URL");
             }
         }
-        None if judge::looks_random(userinfo, 16) => {
+        None if shape::looks_random(userinfo, 16) => {
             scan.take(start..start + sign, rule::URL_PASSWORD, "a token as the user of a URL")
         }
         None => {}
@@ -62,7 +64,7 @@ pub(super) fn at_authority(scan: &mut Scan, at: usize) {
 
 fn is_password(password: &[u8]) -> bool {
     !password.is_empty()
-        && !judge::is_harmless(password)
+        && !harmless::is_harmless(password)
         && !(password.starts_with(b"$")
             && password[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
             && password[1..].iter().any(u8::is_ascii_alphabetic)
@@ -79,7 +81,7 @@ fn ends_address(byte: u8) -> bool {
 /// Looks at the word before an `@`: `user:password@host:port`, `user:password@tcp(host:port)/db`.
 pub(super) fn at_sign(scan: &mut Scan, at: usize) {
     let text = scan.text;
-    let host = &text[at + 1..text.len().min(at + 1 + 256)];
+    let host = part(text, at + 1, text.len().min(at + 1 + 256));
     if !host.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'[' | b'('))
         || scan.is_taken(at)
     {
@@ -91,7 +93,7 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
         start -= 1;
     }
     scan.work += (at - start) as u64;
-    let word = &text[start..at];
+    let word = part(text, start, at);
     if memchr::memmem::find(word, b"://").is_some()
         || memchr::memchr(b'@', word).is_some_and(|sign| memchr::memchr(b':', &word[..sign]).is_none())
     {
@@ -143,7 +145,7 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
         || is_scheme(user)
         || password.len() < 3
         || !is_password(password)
-        || judge::is_version(password)
+        || shape::is_version(password)
         || password.iter().all(|byte| byte.is_ascii_digit()) && password.len() < 4
     {
         return;
@@ -152,8 +154,8 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
     if !driver && !is_host(host, false) {
         return;
     }
-    let sure = driver || has_port_or_path(host) || judge::stands_out(password, 5) || !judge::is_wordy(password);
-    if sure && !judge::is_path(password) && !password.contains(&b'/') | judge::stands_out(password, 8) {
+    let sure = driver || has_port_or_path(host) || shape::stands_out(password, 5) || !shape::is_wordy(password);
+    if sure && !shape::is_path(password) && !password.contains(&b'/') | shape::stands_out(password, 8) {
         scan.take(at - password.len()..at, rule::USER_PASSWORD, "a password before its host");
     }
     let _ = start;
@@ -211,13 +213,13 @@ fn is_scheme(word: &[u8]) -> bool {
 /// Whether a host's name or address begins here.
 fn is_host(text: &[u8], any: bool) -> bool {
     if text.first() == Some(&b'[') {
-        return memchr::memchr(b']', &text[..text.len().min(48)]).is_some();
+        return memchr::memchr(b']', part(text, 0, text.len().min(48))).is_some();
     }
     let length =
         text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')).count();
-    let name = &text[..length];
+    let name = part(text, 0, length);
     if length == 0
-        || judge::is_version(name) && name.iter().filter(|byte| **byte == b'.').count() < 3
+        || shape::is_version(name) && name.iter().filter(|byte| **byte == b'.').count() < 3
         || [&b"sha256"[..], b"sha512", b"npm", b"patch", b"workspace"].contains(&name)
     {
         return false;

@@ -19,6 +19,11 @@ pub(super) const MAX_BARE: usize = 1024;
 /// How far a value may go on over lines in quotes or in a block.
 const MAX_BLOCK: usize = 8192;
 
+/// What stands between two places; nothing where there is nothing. All places come from a text that others wrote.
+pub(super) fn part(text: &[u8], from: usize, to: usize) -> &[u8] {
+    text.get(from..to.min(text.len())).unwrap_or_default()
+}
+
 /// Skips spaces and tabs.
 pub(super) fn skip_blank(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t')) {
@@ -72,9 +77,9 @@ pub(super) fn quote_at(text: &[u8], at: usize) -> Option<usize> {
 /// What stands between the quotation mark at `at` and its fellow; `None` if that is not in reach.
 pub(super) fn quoted(text: &[u8], at: usize) -> Option<Place> {
     let length = quote_at(text, at)?;
-    let open = &text[at..at + length];
+    let open = part(text, at, at + length);
     let start = at + length;
-    let window = &text[start..text.len().min(start + MAX_QUOTED)];
+    let window = part(text, start, text.len().min(start + MAX_QUOTED));
     let mark = open[length - 1];
     if length == 1 {
         // Three of them: a string over several lines.
@@ -213,24 +218,24 @@ fn bare_end(text: &[u8], start: usize, kind: Bare, most: usize) -> usize {
             }
             b'&' if kind == Bare::Query => break,
             b'&' if begins_pair(text, at + 1)
-                || text[at..].starts_with(b"&amp;")
-                || text[at..].starts_with(b"&quot;")
-                || text[at..].starts_with(b"&#")
-                || text[at..].starts_with(b"&lt;")
+                || part(text, at, usize::MAX).starts_with(b"&amp;")
+                || part(text, at, usize::MAX).starts_with(b"&quot;")
+                || part(text, at, usize::MAX).starts_with(b"&#")
+                || part(text, at, usize::MAX).starts_with(b"&lt;")
                 || text.get(at + 1) == Some(&b'&') =>
             {
                 break;
             }
             b'#' if kind == Bare::Query => break,
             b'%' if kind == Bare::Query
-                && (text[at..].starts_with(b"%26")
-                    || text[at..].starts_with(b"%22")
-                    || text[at..].starts_with(b"%20")
-                    || text[at..].starts_with(b"%0A")) =>
+                && (part(text, at, usize::MAX).starts_with(b"%26")
+                    || part(text, at, usize::MAX).starts_with(b"%22")
+                    || part(text, at, usize::MAX).starts_with(b"%20")
+                    || part(text, at, usize::MAX).starts_with(b"%0A")) =>
             {
                 break;
             }
-            b'%' if text[at..].starts_with(b"%26") && begins_pair(text, at + 3) => break,
+            b'%' if part(text, at, usize::MAX).starts_with(b"%26") && begins_pair(text, at + 3) => break,
             b';' if kind == Bare::Query && begins_pair(text, at + 1) => break,
             b';' | b','
                 if text.get(at + 1).is_none_or(|next| {
@@ -244,7 +249,7 @@ fn bare_end(text: &[u8], start: usize, kind: Bare, most: usize) -> usize {
             b'(' => depth[0] += 1,
             b'[' => {
                 // A marker is not part of anything.
-                if marker::next(&text[..text.len().min(at + 128)], at).is_some_and(|found| found.start == at)
+                if marker::next(part(text, 0, text.len().min(at + 128)), at).is_some_and(|found| found.start == at)
                     && at > start
                 {
                     break;
@@ -267,17 +272,17 @@ fn bare_end(text: &[u8], start: usize, kind: Bare, most: usize) -> usize {
                 Some(b'"' | b'\'' | b'`') => break,
                 Some(b'n' | b'r' | b't') if escape_separates(text, at + 2) => break,
                 Some(b'u')
-                    if text[at + 2..].starts_with(b"0026")
-                        || text[at + 2..].starts_with(b"0022")
-                        || text[at + 2..].starts_with(b"003c")
-                        || text[at + 2..].starts_with(b"003e")
-                        || text[at + 2..].starts_with(b"0027") =>
+                    if part(text, at + 2, usize::MAX).starts_with(b"0026")
+                        || part(text, at + 2, usize::MAX).starts_with(b"0022")
+                        || part(text, at + 2, usize::MAX).starts_with(b"003c")
+                        || part(text, at + 2, usize::MAX).starts_with(b"003e")
+                        || part(text, at + 2, usize::MAX).starts_with(b"0027") =>
                 {
                     break;
                 }
                 Some(b'\\') => {
                     // `\\"` and deeper: the end of a string in a string.
-                    let slashes = text[at..limit].iter().take_while(|byte| **byte == b'\\').count();
+                    let slashes = part(text, at, limit).iter().take_while(|byte| **byte == b'\\').count();
                     if matches!(text.get(at + slashes), Some(b'"' | b'\''))
                         || matches!(text.get(at + slashes), Some(b'n' | b'r' | b't'))
                             && escape_separates(text, at + slashes + 1)
@@ -304,7 +309,7 @@ fn bare_end(text: &[u8], start: usize, kind: Bare, most: usize) -> usize {
 
 /// Whether from here on only closing and separating marks come before the word ends.
 fn closes_all(text: &[u8], at: usize) -> bool {
-    let rest = &text[at..text.len().min(at + 16)];
+    let rest = part(text, at, text.len().min(at + 16));
     let marks = rest
         .iter()
         .take_while(|byte| {
@@ -317,7 +322,7 @@ fn closes_all(text: &[u8], at: usize) -> bool {
 
 /// Whether `name=` or `name:` begins here (after spaces), as after a separator of pairs.
 pub(super) fn begins_pair(text: &[u8], at: usize) -> bool {
-    let rest = &text[at.min(text.len())..text.len().min(at + 48)];
+    let rest = part(text, at.min(text.len()), text.len().min(at + 48));
     let rest = rest.trim_ascii_start();
     let length = rest
         .iter()
@@ -345,7 +350,7 @@ fn escape_separates(text: &[u8], at: usize) -> bool {
 
 /// From a place to the end of the line or of the string that holds it, without white space and a comment at the end.
 pub(super) fn rest_of_line(text: &[u8], start: usize, outer_quote: Option<&[u8]>) -> usize {
-    let window = &text[start..text.len().min(start + MAX_BARE)];
+    let window = part(text, start, text.len().min(start + MAX_BARE));
     let mut end = memchr::memchr2(b'\n', b'\r', window).unwrap_or(window.len());
     if let Some(at) = memchr::memmem::find(&window[..end], b"\\n") {
         end = at;
@@ -367,8 +372,8 @@ pub(super) fn block(text: &[u8], at: usize, indent: usize) -> Option<Place> {
     let mut next = at + memchr::memchr(b'\n', text.get(at..limit)?)? + 1;
     let (mut start, mut end) = (None, next);
     while next < limit {
-        let line_end = memchr::memchr(b'\n', &text[next..limit]).map_or(limit, |length| next + length);
-        let line = &text[next..line_end];
+        let line_end = memchr::memchr(b'\n', part(text, next, limit)).map_or(limit, |length| next + length);
+        let line = part(text, next, line_end);
         let blank = line.trim_ascii();
         let depth = line.iter().take_while(|byte| **byte == b' ').count();
         if !blank.is_empty() {

@@ -1,2 +1,7 @@
-//! What is taken and what is left, in the contexts that secrets occur in.
+//! What is taken and what is left: single cases, a corpus of secrets in the contexts they occur in, text that must not change, and
+//! properties that hold for any input.
+
 mod basics;
+mod contexts;
+mod corpus;
+mod kinds;
