@@ -3,6 +3,8 @@
 //! Owns: what an entry says and its row. Everything in an entry but the mark comes from the snapshot's own file, so
 //! the catalog can be made anew from the files.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +138,7 @@ pub struct Removed {
     /// The snapshot before it.
     pub previous: Option<Previous>,
     /// Why it was removed; none where it was found gone and nobody had said why.
+    #[serde(default)]
     pub reason: Option<String>,
 }
 
@@ -151,6 +154,25 @@ pub(super) fn insert(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     .execute(params![entry.id.to_string(), int(entry.sequence), entry.captured_at.0, text, mark])?;
     db.prepare_cached("DELETE FROM removed WHERE id = ?1")?.execute([entry.id.to_string()])?;
     Ok(())
+}
+
+/// Sets or takes away a mark.
+pub(super) fn set_mark(db: &Connection, id: SnapshotId, mark: Option<&Mark>) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE snapshots SET mark = ?2 WHERE id = ?1")?
+        .execute(params![id.to_string(), mark.map(json).transpose()?])
+        .map(drop)
+}
+
+/// Every mark.
+pub(super) fn marked(db: &Connection) -> rusqlite::Result<BTreeMap<SnapshotId, Mark>> {
+    db.prepare("SELECT id, mark FROM snapshots WHERE mark IS NOT NULL")?
+        .query_map([], |row| Ok((parsed(row, 0)?, json_column(row, 1)?)))?
+        .collect()
+}
+
+/// Forgets everything.
+pub(super) fn clear(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch("DELETE FROM snapshots; DELETE FROM removed;")
 }
 
 /// Takes an entry out and remembers what is needed to verify the chain around it.
@@ -219,13 +241,6 @@ pub(super) fn get_removed(db: &Connection, id: SnapshotId) -> rusqlite::Result<O
     db.prepare_cached("SELECT sequence, id, sha256, previous, reason FROM removed WHERE id = ?1")?
         .query_row([id.to_string()], read_removed)
         .optional()
-}
-
-/// Every file that is gone, in order.
-pub(super) fn all_removed(db: &Connection) -> rusqlite::Result<Vec<Removed>> {
-    db.prepare_cached("SELECT sequence, id, sha256, previous, reason FROM removed ORDER BY sequence")?
-        .query_map([], read_removed)?
-        .collect()
 }
 
 pub(super) fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

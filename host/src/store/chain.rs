@@ -84,8 +84,8 @@ pub(super) struct Link {
 /// What the audit log says of the chain.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ledger {
-    /// What was captured, by place.
-    pub(super) captures: BTreeMap<u64, Previous>,
+    /// What was captured, by place, with no reason to be gone.
+    pub(super) captures: BTreeMap<u64, Removed>,
     /// What was deleted, by place.
     pub(super) deletions: BTreeMap<u64, Removed>,
 }
@@ -127,7 +127,7 @@ pub(super) fn walk(links: &[Link], ledger: &Ledger, is_damaged: impl Fn(Snapshot
         match ledger.deletions.get(&sequence) {
             Some(removed) => walk.explain(sequence, removed),
             None if is_damaged(written.id) => {}
-            None => walk.miss(sequence, Some(written), "the audit log says that it was captured"),
+            None => walk.miss(sequence, Some(&as_previous(written)), "the audit log says that it was captured"),
         }
     }
     walk
@@ -177,7 +177,7 @@ impl Walk {
             && link.previous.as_ref().is_some_and(|previous| previous.id == before.id)
         {
             // A restore: numbers in between were given to what was not restored.
-            return self.hold(before, link);
+            return self.hold(before, link, ledger);
         }
         // What each knew of the one before it, going back from the file that is there.
         let mut known = link.previous.clone();
@@ -199,7 +199,7 @@ impl Walk {
                     known.clone_from(&removed.previous);
                 }
                 None => {
-                    let expected = expected.or_else(|| ledger.captures.get(&sequence).cloned());
+                    let expected = expected.or_else(|| ledger.captures.get(&sequence).map(as_previous));
                     if !expected.as_ref().is_some_and(|expected| is_damaged(expected.id)) {
                         missing.push((sequence, expected, "the snapshots around it are there".to_owned()));
                     }
@@ -213,7 +213,7 @@ impl Walk {
             self.miss(sequence, expected.as_ref(), &why);
         }
         match (before, known) {
-            (Some(before), Some(known)) => self.hold_to(before, &known, link),
+            (Some(before), Some(known)) => self.hold_to(before, &known, link, ledger),
             // The first of all has none before it.
             (None, Some(known)) if first == link.sequence => {
                 let reason = format!("it is number {}, and names `{}` before it", link.sequence, known.id);
@@ -226,20 +226,38 @@ impl Walk {
         }
     }
 
-    fn hold(&mut self, before: &Link, link: &Link) {
+    fn hold(&mut self, before: &Link, link: &Link, ledger: &Ledger) {
         if let Some(known) = &link.previous {
-            self.hold_to(before, known, link);
+            self.hold_to(before, known, link, ledger);
         }
     }
 
-    fn hold_to(&mut self, before: &Link, known: &Previous, by: &Link) {
-        if known.id != before.id {
+    /// Holds a file against what the one after it knows. Where they differ, one of both is not what it was: the one
+    /// that the audit log does not vouch for, and where it vouches for none, the earlier, which is named by a hash.
+    fn hold_to(&mut self, before: &Link, known: &Previous, by: &Link, ledger: &Ledger) {
+        if known.id == before.id && known.sha256 == before.sha256 {
+            return;
+        }
+        if ledger.vouches_for(before) && !ledger.vouches_for(by) {
+            self.add(by, Problem::Altered(format!("`{}` is before it, and it names another", before.id)));
+        } else if known.id != before.id {
             let reason = format!("`{}` follows it and names `{}` before itself", by.id, known.id);
             self.add(before, Problem::OutOfOrder(reason));
-        } else if known.sha256 != before.sha256 {
+        } else {
             self.add(before, altered(before, known.sha256, &format!("what followed it (up to `{}`) says", by.id)));
         }
     }
+}
+
+impl Ledger {
+    fn vouches_for(&self, link: &Link) -> bool {
+        let written = self.captures.get(&link.sequence);
+        written.is_some_and(|written| written.id == link.id && written.sha256 == link.sha256)
+    }
+}
+
+fn as_previous(written: &Removed) -> Previous {
+    Previous { id: written.id, sha256: written.sha256 }
 }
 
 fn altered(link: &Link, written: Digest, who: &str) -> Problem {

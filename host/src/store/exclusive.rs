@@ -12,7 +12,6 @@ use rusqlite::{Connection, TransactionBehavior};
 use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 
-use super::audit_file;
 use super::batch::{self, Batch, Recorded, SeriesIndex};
 use super::catalog::{self, Entry, Mark};
 use super::database::{self, refused};
@@ -107,6 +106,18 @@ impl ExclusiveStore {
         let folder = directory.open()?;
         let lock = WriterLock::take(&folder, directory::LOCK, now.wall)?;
         start::open(directory, &folder, lock, now)
+    }
+
+    /// Sets the database aside, because of an error that says that it is damaged
+    /// ([`StoreError::is_damaged_database`]), and goes on with a new one made from the files. History and states are
+    /// lost as far as the old one goes.
+    pub fn replace_database(self, error: &StoreError, now: &Moment) -> Result<(Self, StartReport), StoreError> {
+        let Self { directory, db, lock, .. } = self;
+        drop(db);
+        let folder = directory.open()?;
+        let aside = start::set_database_aside(&directory, &folder, error, now)?;
+        start::open(directory, &folder, lock, now)
+            .map(|(store, report)| (store, StartReport { database: aside, ..report }))
     }
 
     /// Where it is.
@@ -274,10 +285,8 @@ impl ExclusiveStore {
         start::read_mark(&self.snapshots, id)
     }
 
-    /// Opens the audit log anew, for after it was rotated.
-    pub(super) fn reopen_audit(&mut self) -> Result<(), StoreError> {
-        let (log, _) = audit_file::open(&self.directory.audit())?;
-        self.audit = log;
-        Ok(())
+    pub(super) fn refused(&self, operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+        let path = self.directory.database();
+        move |source| StoreError::Database { operation, path: path.clone(), source }
     }
 }

@@ -93,6 +93,13 @@ impl WriterLock {
         Ok(lock)
     }
 
+    /// The same lock once more: it ends when both are dropped.
+    pub(super) fn share(&self) -> Result<Self, LockError> {
+        let fail = |source| DiskError { operation: "lock", path: self.path.clone(), source };
+        let file = self.file.try_clone().map_err(fail)?;
+        Ok(Self { file, path: self.path.clone(), holder: self.holder.clone() })
+    }
+
     /// Tells others where to reach the holder.
     pub fn set_control_socket(&mut self, socket: Option<&Path>) -> Result<(), LockError> {
         self.holder.control_socket = socket.map(Path::to_owned);

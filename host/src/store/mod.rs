@@ -27,9 +27,11 @@ mod history;
 mod listing;
 mod load;
 mod lock;
+mod marks;
 mod name;
 mod prune;
 mod reader;
+mod repair;
 mod samples;
 mod start;
 #[cfg(test)]
@@ -57,5 +59,6 @@ pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
 pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
 pub use reader::{Filter, Reader, Source};
+pub use repair::{DAMAGED_SUFFIX, Repaired};
 pub use start::{DatabaseStart, StartReport};
 pub use verify::{HeartbeatCheck, Verification, verify_file};

@@ -19,6 +19,7 @@ use super::disk::{DiskError, Folder};
 use super::error::StoreError;
 use super::exclusive::{ExclusiveStore, Head, Tally};
 use super::lock::WriterLock;
+use super::marks::MarksSaid;
 use crate::audit;
 use crate::model::{Moment, Previous, SnapshotId, StoreId, StoreRef, Wall};
 use crate::seal;
@@ -81,6 +82,8 @@ pub struct StartReport {
     pub audit_torn_bytes: u64,
     /// Why the last line of the audit log cannot be trusted.
     pub audit_flaw: Option<String>,
+    /// Marks whose file was gone although nobody had taken them away: they are there again.
+    pub marks_restored: Vec<SnapshotId>,
     /// Files that wait to be taken into the catalog.
     pub uncatalogued: usize,
 }
@@ -91,9 +94,44 @@ struct FromAudit {
     deleted: BTreeMap<SnapshotId, Removed>,
     head: Option<Head>,
     identity: Option<StoreRef>,
+    marks: MarksSaid,
 }
 
+/// Opens the store. A database that turns out to be damaged, wherever that shows, is set aside, and then the files
+/// and the audit log alone have to do.
 pub(super) fn open(
+    directory: StateDirectory,
+    folder: &Folder,
+    lock: WriterLock,
+    now: &Moment,
+) -> Result<(ExclusiveStore, StartReport), StoreError> {
+    match attempt(directory.clone(), folder, lock.share()?, now) {
+        Err(error) if is_beyond_use(&error) => {
+            let aside = set_database_aside(&directory, folder, &error, now)?;
+            attempt(directory, folder, lock, now)
+                .map(|(store, report)| (store, StartReport { database: aside, ..report }))
+        }
+        other => other,
+    }
+}
+
+/// Gives a damaged database another name.
+pub(super) fn set_database_aside(
+    directory: &StateDirectory,
+    folder: &Folder,
+    error: &StoreError,
+    now: &Moment,
+) -> Result<DatabaseStart, StoreError> {
+    let why = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    let aside = rename_database(folder, now.wall)?;
+    tracing::warn!(%why, aside, "The database is damaged and set aside; a new one is made.");
+    Ok(DatabaseStart::SetAside { path: directory.path().join(aside), why })
+}
+
+fn attempt(
     directory: StateDirectory,
     folder: &Folder,
     lock: WriterLock,
@@ -105,14 +143,14 @@ pub(super) fn open(
     for folder in [folder, &snapshots, &backups] {
         report.temporaries_removed += folder.remove_temporaries()?;
     }
-    let (db, settled) = open_database(&directory, folder, &mut report, now)?;
+    let (db, settled) = open_database(&directory, &mut report)?;
     let (audit, tail) = audit_file::open(&directory.audit())?;
     report.audit_torn_bytes = tail.torn_bytes;
     report.audit_flaw.clone_from(&tail.flaw);
     let said = read_audit(&directory.audit(), settled.offset)?;
 
-    let files: HashSet<SnapshotId> =
-        snapshots.names()?.iter().filter_map(|name| directory::id_of_snapshot_file(name)).collect();
+    let names = snapshots.names()?;
+    let files: HashSet<SnapshotId> = names.iter().filter_map(|name| directory::id_of_snapshot_file(name)).collect();
     let known: HashSet<SnapshotId> = settled.ids.into_iter().collect();
     let is_new = files.is_empty() && known.is_empty() && tail == audit::Tail::default();
     if report.database == DatabaseStart::Created && !is_new {
@@ -167,6 +205,7 @@ pub(super) fn open(
     if !wait.is_empty() && said.head.is_none() {
         raise_head_from_files(&mut store, wait);
     }
+    store.reconcile_marks(&names, said.marks.clone(), &mut report)?;
     note_vanished(&mut store, &known, &files, &said, now.wall, &mut report)?;
     note_troubles(&mut store, &report, now.wall)?;
     settle(&mut store)?;
@@ -225,7 +264,7 @@ pub(super) fn read_mark(snapshots: &Folder, id: SnapshotId) -> Result<Option<Mar
 }
 
 impl ExclusiveStore {
-    fn raise_head(&mut self, head: &Head) {
+    pub(super) fn raise_head(&mut self, head: &Head) {
         self.highest_sequence = self.highest_sequence.max(head.sequence);
         if self.head.as_ref().is_none_or(|known| known.sequence < head.sequence) {
             self.head = Some(head.clone());
@@ -233,7 +272,7 @@ impl ExclusiveStore {
     }
 }
 
-fn head_of(entry: &Entry) -> Head {
+pub(super) fn head_of(entry: &Entry) -> Head {
     Head { sequence: entry.sequence, previous: entry.as_previous() }
 }
 
@@ -247,29 +286,11 @@ struct Settled {
     head: Option<Head>,
 }
 
-fn open_database(
-    directory: &StateDirectory,
-    folder: &Folder,
-    report: &mut StartReport,
-    now: &Moment,
-) -> Result<(Connection, Settled), StoreError> {
+fn open_database(directory: &StateDirectory, report: &mut StartReport) -> Result<(Connection, Settled), StoreError> {
     let path = directory.database();
-    let open = || {
-        let (db, made) = database::open_writer(&path)?;
-        let settled = read_settled(&db).map_err(refused("read", &path))?;
-        Ok((db, made, settled))
-    };
-    let (db, made, settled) = match open() {
-        Err(error) if is_beyond_use(&error) => {
-            let why = format!("{error}: {}", source_of(&error));
-            let aside = set_database_aside(folder, now.wall)?;
-            tracing::warn!(%why, aside, "The database is damaged and set aside; a new one is made.");
-            report.database = DatabaseStart::SetAside { path: directory.path().join(aside), why };
-            open()?
-        }
-        other => other?,
-    };
-    if made && report.database == DatabaseStart::Opened {
+    let (db, made) = database::open_writer(&path)?;
+    let settled = read_settled(&db).map_err(refused("read", &path))?;
+    if made {
         report.database = DatabaseStart::Created;
     }
     Ok((db, settled))
@@ -304,7 +325,7 @@ fn is_beyond_use(error: &StoreError) -> bool {
         ) || matches!(source.sqlite_error_code(), Some(rusqlite::ErrorCode::Unknown)))
 }
 
-fn set_database_aside(folder: &Folder, now: Wall) -> Result<String, StoreError> {
+fn rename_database(folder: &Folder, now: Wall) -> Result<String, StoreError> {
     let taken: HashSet<String> = folder.names()?.into_iter().collect();
     let stem = |n: u32| format!("{}.damaged-{}-{n}", directory::DATABASE, now.millis() / 1_000);
     let aside = (0..).map(stem).find(|name| !taken.contains(name)).unwrap_or_default();
@@ -315,10 +336,6 @@ fn set_database_aside(folder: &Folder, now: Wall) -> Result<String, StoreError> 
         }
     }
     Ok(aside)
-}
-
-fn source_of(error: &StoreError) -> String {
-    std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
 }
 
 /// What the audit log says from `offset` on. Damaged lines are skipped here; `audit verify` names them.
@@ -346,6 +363,11 @@ fn read_audit(path: &Path, offset: u64) -> Result<FromAudit, StoreError> {
                 }
             }
         }
+        "keep" | "unkeep" => {
+            if let Ok(id) = serde_json::from_value(line.data["id"].clone()) {
+                said.marks.insert(id, serde_json::from_value(line.data["mark"].clone()).ok());
+            }
+        }
         // What a restore put back is not to be deleted again for what was said before it.
         "restore" => said.deleted.clear(),
         _ => {}
@@ -362,7 +384,7 @@ fn identity_of_files(snapshots: &Folder, sorted: &[SnapshotId]) -> Option<StoreR
     })
 }
 
-fn read_entry(snapshots: &Folder, id: SnapshotId, identity: &StoreRef) -> Result<Entry, String> {
+pub(super) fn read_entry(snapshots: &Folder, id: SnapshotId, identity: &StoreRef) -> Result<Entry, String> {
     let name = directory::snapshot_file(id);
     let describe = |error: &dyn std::error::Error| match error.source() {
         Some(source) => format!("{error}: {source}"),
@@ -457,7 +479,7 @@ fn note_troubles(store: &mut ExclusiveStore, report: &StartReport, now: Wall) ->
 }
 
 /// The catalog now knows everything that the audit log says.
-fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
+pub(super) fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
     store.audit.sync()?;
     let length = store.audit.length().to_string();
     let identity = serde_json::to_string(&store.identity).unwrap_or_default();

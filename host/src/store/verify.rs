@@ -16,7 +16,7 @@ use super::disk::Folder;
 use super::error::StoreError;
 use super::reader::Reader;
 use crate::audit;
-use crate::model::{AuditHead, Digest, HeartbeatRange, Previous, SnapshotId, StoreId};
+use crate::model::{AuditHead, Digest, HeartbeatRange, SnapshotId, StoreId};
 use crate::seal::{self, Checked, Damage};
 
 /// What a check of a whole store says.
@@ -207,7 +207,7 @@ impl Reader {
         })
     }
 
-    fn read_audit(&self, known: &[AuditHead]) -> Result<(Said, audit::Verification), StoreError> {
+    pub(super) fn read_audit(&self, known: &[AuditHead]) -> Result<(Said, audit::Verification), StoreError> {
         let path = self.path().join(directory::AUDIT);
         let mut said = Said::default();
         let Some(mut log) = audit_file::read_from(&path, 0)? else {
@@ -235,12 +235,11 @@ impl Said {
                 self.store = self.store.or_else(|| serde_json::from_value(line.data["store"]["id"].clone()).ok());
             }
             "capture" => {
-                let written: Result<Previous, _> = serde_json::from_value(line.data.clone());
-                if let (Some(sequence), Ok(written)) = (line.data["sequence"].as_u64(), written) {
-                    self.ledger.captures.insert(sequence, written);
+                if let Ok(written) = serde_json::from_value::<Removed>(line.data.clone()) {
+                    self.ledger.captures.insert(written.sequence, written);
                 }
             }
-            "delete" | "purge" => {
+            "delete" | "set_aside" => {
                 for removed in line.data["snapshots"].as_array().into_iter().flatten() {
                     if let Ok(removed) = serde_json::from_value::<Removed>(removed.clone()) {
                         self.ledger.deletions.insert(removed.sequence, removed);

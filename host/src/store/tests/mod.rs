@@ -4,5 +4,6 @@ mod chain;
 mod prune;
 mod reader;
 mod records;
+mod repair;
 mod start;
 mod verify;
