@@ -236,10 +236,13 @@ pub struct ChronyProber {
     table: ChronyTable,
 }
 
+/// What chronyd said, and when.
+type ChronyAnswer = (Result<super::Tracking, Error>, Moment);
+
 /// What chronyd said last; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ChronyTable {
-    latest: Arc<Mutex<Option<(Result<super::Tracking, Error>, Moment)>>>,
+    latest: Arc<Mutex<Option<ChronyAnswer>>>,
 }
 
 impl ChronyProber {

@@ -127,10 +127,11 @@ fn check(path: &str) -> Result<()> {
 
 fn metadata_of(stat: &rustix::fs::Stat) -> Metadata {
     use rustix::fs::FileType;
-    #[allow(clippy::unnecessary_cast, reason = "the types of these fields differ between platforms")]
-    let (device, inode, blocks, seconds, nanoseconds) = (
+    #[expect(clippy::unnecessary_cast, reason = "the types of these fields differ between platforms")]
+    let (device, inode, links, blocks, seconds, nanoseconds) = (
         stat.st_dev as u64,
         stat.st_ino as u64,
+        stat.st_nlink as u64,
         stat.st_blocks as u64,
         stat.st_mtime as i64,
         stat.st_mtime_nsec as i64,
@@ -146,7 +147,7 @@ fn metadata_of(stat: &rustix::fs::Stat) -> Metadata {
         size: u64::try_from(stat.st_size).unwrap_or(0),
         allocated: blocks.saturating_mul(512),
         modified_ns: seconds.saturating_mul(super::NS_PER_S as i64).saturating_add(nanoseconds),
-        links: u64::from(stat.st_nlink),
+        links,
     }
 }
 

@@ -20,9 +20,10 @@ pub struct ProcRoot {
 }
 
 impl ProcRoot {
-    /// Never fails here.
+    /// Fails where sysinfo does not know the platform.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        Ok(Self { path: path.into(), system: Mutex::new(System::new()) })
+        let system = System::new().map_err(|error| Error::Unavailable(format!("the process table: {error}")))?;
+        Ok(Self { path: path.into(), system: Mutex::new(system) })
     }
 
     /// What was given.

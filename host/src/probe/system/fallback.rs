@@ -1,7 +1,7 @@
 //! The figures through sysinfo, for platforms other than Linux. What it cannot tell is unavailable, or 0 where the
 //! record says so.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sysinfo::{Disks, Networks, System};
 
@@ -15,20 +15,20 @@ use super::types::{
 /// The machine.
 #[derive(Debug)]
 pub struct Machine {
-    system: Mutex<System>,
+    system: Option<Mutex<System>>,
 }
 
 impl Machine {
     /// The paths mean nothing here.
     pub fn new(_paths: Paths) -> Self {
-        Self { system: Mutex::new(System::new()) }
+        Self { system: System::new().ok().map(Mutex::new) }
     }
 
     /// Load and number only: sysinfo gives shares of time, not the counters.
     pub fn cpu(&self) -> Result<Cpu> {
-        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut system = self.system()?;
         system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
-        let load = System::load_average();
+        let load = System::load_average().map_err(failed)?;
         Ok(Cpu {
             count: u32::try_from(system.cpus().len()).unwrap_or(u32::MAX),
             load: (load.one, load.five, load.fifteen),
@@ -38,7 +38,7 @@ impl Machine {
 
     /// Memory now.
     pub fn memory(&self) -> Result<Memory> {
-        let mut system = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut system = self.system()?;
         system.refresh_memory();
         Ok(Memory {
             total: system.total_memory(),
@@ -52,7 +52,8 @@ impl Machine {
 
     /// The file systems; inodes are not told.
     pub fn filesystems(&self) -> Result<Vec<Filesystem>> {
-        Ok(Disks::new_with_refreshed_list()
+        let disks = Disks::new_with_refreshed_list().map_err(failed)?;
+        Ok(disks
             .iter()
             .take(MAX_FILESYSTEMS)
             .map(|disk| Filesystem {
@@ -74,7 +75,7 @@ impl Machine {
 
     /// The block devices; how often and how long they were used is not told.
     pub fn disks(&self) -> Result<Vec<Disk>> {
-        let disks = Disks::new_with_refreshed_list();
+        let disks = Disks::new_with_refreshed_list().map_err(failed)?;
         let mut told: Vec<Disk> = Vec::new();
         for disk in disks.iter() {
             let name = disk.name().to_string_lossy().into_owned();
@@ -93,11 +94,12 @@ impl Machine {
 
     /// The network interfaces; drops and states are not told.
     pub fn network_interfaces(&self) -> Result<Vec<NetworkInterface>> {
-        Ok(Networks::new_with_refreshed_list()
+        let networks = Networks::new_with_refreshed_list().map_err(failed)?;
+        Ok(networks
             .iter()
             .take(MAX_INTERFACES)
             .map(|(name, data)| NetworkInterface {
-                name: name.clone(),
+                name: name.to_string_lossy().into_owned(),
                 state: "unknown".to_owned(),
                 received_bytes: data.total_received(),
                 received_packets: data.total_packets_received(),
@@ -116,6 +118,11 @@ impl Machine {
         Err(unavailable("the sockets of this platform"))
     }
 
+    fn system(&self) -> Result<MutexGuard<'_, System>> {
+        let system = self.system.as_ref().ok_or_else(|| unavailable("the figures of this machine"))?;
+        Ok(system.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Linux alone has it.
     pub fn pressure(&self) -> Result<Vec<Pressure>> {
         Err(unavailable("pressure stall information"))
@@ -129,4 +136,8 @@ impl Machine {
 
 fn unavailable(what: &str) -> Error {
     Error::Unavailable(format!("{what} (ghostd reads it on Linux only)"))
+}
+
+fn failed(error: sysinfo::Error) -> Error {
+    Error::Unavailable(format!("sysinfo: {error}"))
 }

@@ -6,7 +6,7 @@ use super::types::{FileHandles, Pressure};
 pub(super) fn parse(resource: &str, text: &str) -> Option<Pressure> {
     let (some_avg, some_total_us) = line(text, "some ").or_else(|| {
         // The kernel tells only `full` of interrupts; nobody waits for them in part.
-        line(text, "full ").map(|(averages, total)| (averages, total)).filter(|_| resource == "irq")
+        line(text, "full ").filter(|_| resource == "irq")
     })?;
     let full = line(text, "full ");
     Some(Pressure {

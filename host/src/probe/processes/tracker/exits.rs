@@ -13,6 +13,7 @@ use super::super::types::{Exit, Identity, MAX_EXITS};
 use super::{Change, Mark, Tracker, Transition};
 
 /// How many pidfds are held in all: a rule that fits hundreds of processes must not use up our descriptors.
+#[cfg(target_os = "linux")]
 const MAX_PIDFDS: usize = 256;
 /// How many ended processes are held until their parents collect them and the kernel tells their exit status.
 #[cfg(target_os = "linux")]

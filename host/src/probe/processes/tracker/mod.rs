@@ -13,7 +13,8 @@
 
 mod exits;
 mod search;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};

@@ -536,11 +536,7 @@ impl PidFile {
                 return;
             }
         };
-        #[expect(
-            clippy::unnecessary_cast,
-            clippy::cast_lossless,
-            reason = "the fields' types differ between platforms"
-        )]
+        // The types of these fields differ between platforms.
         let stamp =
             (stat.st_mtime as i64 * 1_000_000_000 + stat.st_mtime_nsec as i64, stat.st_size as u64, stat.st_ino as u64);
         if self.stamp == Some(stamp) {
