@@ -168,6 +168,22 @@ impl Folder {
         Ok(names)
     }
 
+    /// Something that changes whenever a name is added, taken away or changed here, within the kernel's clock tick.
+    /// `None` where that cannot be told.
+    pub fn stamp(&self) -> Option<String> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = File::from(self.handle.try_clone().ok()?).metadata().ok()?;
+        Some(format!(
+            "{}:{}:{}.{:09}:{}.{:09}",
+            metadata.dev(),
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec()
+        ))
+    }
+
     /// Removes what a crash has left under a temporary name, and says how many there were.
     pub fn remove_temporaries(&self) -> Result<usize, DiskError> {
         let mut removed = 0;

@@ -94,6 +94,9 @@ pub struct ExclusiveStore {
     /// Files that the catalog does not have yet: only after it was lost, and then [`ExclusiveStore::catch_up`] has
     /// them taken in a few at a time.
     pub(super) uncatalogued: Vec<crate::model::SnapshotId>,
+    /// What [`Folder::stamp`] said when the catalog last knew all that is in the directory; none once somebody else
+    /// has changed something there.
+    pub(super) stamp: Option<String>,
     /// Deletions that were intended and could not be carried out: tried again by the next prune, or the next start.
     pub(super) unfinished: Vec<catalog::Removed>,
     pub(super) lock: WriterLock,
@@ -176,7 +179,7 @@ impl ExclusiveStore {
         if !fits {
             return Err(StoreError::OutOfPlace { id: entry.id, sealed: entry.sequence, next });
         }
-        self.snapshots.create(&directory::snapshot_file(entry.id), bytes)?;
+        self.change(|snapshots| snapshots.create(&directory::snapshot_file(entry.id), bytes))?;
         let catalog_error = self.advance(&entry).and_then(|()| self.catalogue(&entry, batch)).err();
         if let Some(error) = &catalog_error {
             tracing::warn!(%error, id = %entry.id, "The snapshot is safe, and the catalog does not have it yet.");
@@ -221,12 +224,14 @@ impl ExclusiveStore {
         self.audit.append(entry.captured_at, "capture", data)?;
         // An intent that was not carried out must be found by the next start.
         let settled = self.unfinished.is_empty().then(|| self.audit.length());
+        let stamp = self.stamp.clone().unwrap_or_default();
         self.transact(batch, "catalogue", |db| {
             catalog::insert(db, entry)?;
             if let Some(heartbeats) = &entry.heartbeats {
                 database::set_meta(db, start::SEALED_BEAT, &heartbeats.last.to_string())?;
             }
-            settled.map_or(Ok(()), |length| database::set_meta(db, start::SETTLED, &length.to_string()))
+            settled.map_or(Ok(()), |length| database::set_meta(db, start::SETTLED, &length.to_string()))?;
+            database::set_meta(db, start::STAMP, &stamp)
         })
         .map(drop)
     }
@@ -278,6 +283,15 @@ impl ExclusiveStore {
         self.tally = Tally::default();
         // Heartbeats that were recorded after the link was asked for belong to the next snapshot.
         if came_between { start::count_heartbeats(self, sealed) } else { Ok(()) }
+    }
+
+    /// Changes something in the directory of snapshots. As long as nobody else does, its stamp says that the catalog
+    /// knows everything that is in it, and nobody needs to list it.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&Folder) -> Result<T, DiskError>) -> Result<T, DiskError> {
+        let is_ours_alone = self.stamp.is_some() && self.snapshots.stamp() == self.stamp;
+        let changed = change(&self.snapshots);
+        self.stamp = if is_ours_alone { self.snapshots.stamp() } else { None };
+        changed
     }
 
     /// The mark beside a snapshot, as its file says.

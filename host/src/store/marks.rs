@@ -10,10 +10,11 @@ use serde_json::json;
 
 use super::batch::Batch;
 use super::catalog::{self, Mark};
+use super::database;
 use super::directory;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
-use super::start::StartReport;
+use super::start::{self, StartReport};
 use crate::model::{SnapshotId, Wall};
 
 /// What the audit log says of marks, the last word for each.
@@ -39,32 +40,33 @@ impl ExclusiveStore {
         }
         self.audit.append(at, "unkeep", json!({ "id": id, "by": by }))?;
         self.audit.sync()?;
-        self.snapshots.unlink(&name)?;
-        self.snapshots.sync()?;
-        self.catalogue_mark(id, None)?;
+        self.remove_mark(id)?;
         Ok(true)
     }
 
     /// Brings files and catalog to what the audit log says, and each to what the other knows: a mark in either
-    /// counts.
+    /// counts. Without a list of names, which is not needed where nobody else has changed anything, only the former.
     pub(super) fn reconcile_marks(
         &mut self,
-        names: &[String],
+        names: Option<&[String]>,
         said: MarksSaid,
         report: &mut StartReport,
     ) -> Result<(), StoreError> {
+        let is_listed = names.is_some();
+        let names = names.unwrap_or_default();
         let mut files: HashSet<SnapshotId> = names.iter().filter_map(|name| directory::id_of_mark_file(name)).collect();
         for (id, mark) in said {
             match mark {
                 Some(mark) if !files.contains(&id) => self.restore_mark(id, &mark, report)?,
                 Some(_) => {}
-                None if files.remove(&id) => {
-                    self.snapshots.unlink(&directory::mark_file(id))?;
-                    self.snapshots.sync()?;
-                    self.catalogue_mark(id, None)?;
+                None => {
+                    files.remove(&id);
+                    self.remove_mark(id)?;
                 }
-                None => self.catalogue_mark(id, None)?,
             }
+        }
+        if !is_listed {
+            return Ok(());
         }
         let known = catalog::marked(&self.db).map_err(self.refused("list"))?;
         let unknown: Vec<SnapshotId> = files.iter().filter(|id| !known.contains_key(id)).copied().collect();
@@ -89,10 +91,18 @@ impl ExclusiveStore {
         Ok(())
     }
 
-    fn write_mark(&self, id: SnapshotId, mark: &Mark) -> Result<(), StoreError> {
+    fn remove_mark(&mut self, id: SnapshotId) -> Result<(), StoreError> {
+        self.change(|snapshots| {
+            snapshots.unlink(&directory::mark_file(id))?;
+            snapshots.sync()
+        })?;
+        self.catalogue_mark(id, None)
+    }
+
+    fn write_mark(&mut self, id: SnapshotId, mark: &Mark) -> Result<(), StoreError> {
         let mut text = serde_json::to_vec(mark).unwrap_or_default();
         text.push(b'\n');
-        Ok(self.snapshots.replace(&directory::mark_file(id), &text)?)
+        Ok(self.change(|snapshots| snapshots.replace(&directory::mark_file(id), &text))?)
     }
 
     fn catalogued_mark(&self, id: SnapshotId) -> Result<Option<Mark>, StoreError> {
@@ -101,7 +111,11 @@ impl ExclusiveStore {
     }
 
     fn catalogue_mark(&mut self, id: SnapshotId, mark: Option<&Mark>) -> Result<(), StoreError> {
-        self.transact(&Batch::default(), "catalogue", |db| catalog::set_mark(db, id, mark))?;
+        let stamp = self.stamp.clone().unwrap_or_default();
+        self.transact(&Batch::default(), "catalogue", |db| {
+            catalog::set_mark(db, id, mark)?;
+            database::set_meta(db, start::STAMP, &stamp)
+        })?;
         if let Some(newest) = self.newest.as_mut().filter(|newest| newest.id == id) {
             newest.mark = mark.cloned();
         }

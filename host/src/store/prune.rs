@@ -105,20 +105,27 @@ impl ExclusiveStore {
             return Ok(());
         }
         let mut failed = None;
-        let mut unlink = |removed: &Removed| {
-            let unlinked = self
-                .snapshots
-                .unlink(&directory::snapshot_file(removed.id))
-                .and_then(|_| self.snapshots.unlink(&directory::mark_file(removed.id)));
-            unlinked.map_err(|error| failed = Some(error)).is_ok()
-        };
-        let (done, stuck): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unfinished).into_iter().partition(&mut unlink);
-        self.unfinished = stuck;
+        let mut done = Vec::new();
+        for removed in std::mem::take(&mut self.unfinished) {
+            let unlinked = self.change(|snapshots| {
+                snapshots.unlink(&directory::snapshot_file(removed.id))?;
+                snapshots.unlink(&directory::mark_file(removed.id))
+            });
+            match unlinked {
+                Ok(_) => done.push(removed),
+                Err(error) => {
+                    failed = Some(error);
+                    self.unfinished.push(removed);
+                }
+            }
+        }
         let settled = self.unfinished.is_empty().then(|| self.audit.length().to_string());
+        let stamp = self.stamp.clone().unwrap_or_default();
         let carried_out = self.snapshots.sync().map_err(StoreError::from).and_then(|()| {
             self.transact(&Batch::default(), "catalogue", |db| {
                 done.iter().try_for_each(|removed| catalog::remove(db, removed, now))?;
-                settled.map_or(Ok(()), |length| database::set_meta(db, start::SETTLED, &length))
+                settled.map_or(Ok(()), |length| database::set_meta(db, start::SETTLED, &length))?;
+                database::set_meta(db, start::STAMP, &stamp)
             })
         });
         if let Err(error) = carried_out {

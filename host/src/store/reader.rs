@@ -316,14 +316,14 @@ impl Reader {
 /// What has to stay the same for a difference to stay true.
 #[derive(Debug, PartialEq, Eq)]
 struct Freshness {
-    directory: Option<std::time::SystemTime>,
+    directory: Option<String>,
     database: Option<i64>,
 }
 
 impl Freshness {
     fn of(snapshots: &Folder, db: Option<&Connection>) -> Self {
         Self {
-            directory: snapshots.path().metadata().and_then(|metadata| metadata.modified()).ok(),
+            directory: snapshots.stamp(),
             database: db.and_then(|db| db.pragma_query_value(None, "data_version", |row| row.get(0)).ok()),
         }
     }

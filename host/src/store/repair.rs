@@ -60,6 +60,8 @@ impl ExclusiveStore {
             "left": repaired.left.len(),
         });
         self.audit.append(now, "repair", data)?;
+        // All that is there was read just now.
+        self.stamp = self.snapshots.stamp();
         start::settle(self)?;
         Ok(repaired)
     }
@@ -105,7 +107,7 @@ impl ExclusiveStore {
         for (id, problem) in damaged {
             let name = directory::snapshot_file(id);
             let aside = self.free_name(&format!("{name}{DAMAGED_SUFFIX}"))?;
-            self.snapshots.rename(&name, &aside)?;
+            self.change(|snapshots| snapshots.rename(&name, &aside))?;
             repaired.set_aside.insert(aside, problem);
         }
         said.ledger.deletions.extend(holes.into_iter().map(|hole| (hole.sequence, hole)));

@@ -36,6 +36,8 @@ const MAX_MARK_BYTES: u64 = 64 << 10;
 pub(super) const STORE: &str = "store";
 /// The length of the audit log up to which the catalog knows everything that it says.
 pub(super) const SETTLED: &str = "audit_settled";
+/// The directory's [`Folder::stamp`] when the catalog last knew all that is in it.
+pub(super) const STAMP: &str = "directory_stamp";
 /// The number of the last heartbeat that a snapshot has.
 pub(super) const SEALED_BEAT: &str = "sealed_beat";
 
@@ -139,8 +141,7 @@ fn attempt(
 ) -> Result<(ExclusiveStore, StartReport), StoreError> {
     let mut report = StartReport::default();
     let snapshots = directory.open_snapshots()?;
-    let backups = Folder::open(&directory.backups())?;
-    for folder in [folder, &snapshots, &backups] {
+    for folder in [folder, &Folder::open(&directory.backups())?] {
         report.temporaries_removed += folder.remove_temporaries()?;
     }
     let (db, settled) = open_database(&directory, &mut report)?;
@@ -149,21 +150,26 @@ fn attempt(
     report.audit_flaw.clone_from(&tail.flaw);
     let said = read_audit(&directory.audit(), settled.offset)?;
 
-    let names = snapshots.names()?;
-    let files: HashSet<SnapshotId> = names.iter().filter_map(|name| directory::id_of_snapshot_file(name)).collect();
-    let known: HashSet<SnapshotId> = settled.ids.into_iter().collect();
-    let is_new = files.is_empty() && known.is_empty() && tail == audit::Tail::default();
+    // Listing 100,000 names takes a while, and is needed only where something was changed behind the catalog's back:
+    // by a crash in the middle of something, or by somebody.
+    let stamp = snapshots.stamp();
+    let listed = if stamp.is_some() && stamp == settled.stamp {
+        None
+    } else {
+        report.temporaries_removed += snapshots.remove_temporaries()?;
+        let known = catalog::ids(&db).map_err(refused("list", &directory.database()))?;
+        Some(Listed::of(snapshots.names()?, known, &said))
+    };
+    let is_new = tail == audit::Tail::default()
+        && listed.as_ref().is_some_and(|listed| listed.files.is_empty() && listed.known.is_empty());
     if report.database == DatabaseStart::Created && !is_new {
         report.database = DatabaseStart::Lost;
     }
     report.created = is_new && report.database == DatabaseStart::Created;
-
-    let mut missing: Vec<SnapshotId> =
-        files.iter().filter(|id| !known.contains(id) && !said.deleted.contains_key(id)).copied().collect();
-    missing.sort_unstable();
+    let missing = listed.as_ref().map_or(&[][..], |listed| &listed.missing);
     let identity = match settled.identity.or_else(|| said.identity.clone()) {
         Some(identity) => identity,
-        None => identity_of_files(&snapshots, &missing).unwrap_or_else(|| StoreRef {
+        None => identity_of_files(&snapshots, missing).unwrap_or_else(|| StoreRef {
             id: StoreId::random(),
             epoch: 1,
             forked_from: None,
@@ -183,6 +189,7 @@ fn attempt(
         last_beat: 0,
         newest: None,
         uncatalogued: Vec::new(),
+        stamp: None,
         unfinished: Vec::new(),
         lock,
     };
@@ -194,7 +201,8 @@ fn attempt(
         let data = json!({ "store": store.identity });
         store.audit.append(now.wall, "create", data)?;
     }
-    finish_deletions(&mut store, &said, &files, &mut report)?;
+    store.stamp = store.snapshots.stamp();
+    finish_deletions(&mut store, &said, &mut report)?;
     let wait = missing.len().saturating_sub(TAKEN_IN_AT_START);
     let (wait, at_once) = missing.split_at(wait);
     store.uncatalogued = wait.to_vec();
@@ -205,8 +213,15 @@ fn attempt(
     if !wait.is_empty() && said.head.is_none() {
         raise_head_from_files(&mut store, wait);
     }
-    store.reconcile_marks(&names, said.marks.clone(), &mut report)?;
-    note_vanished(&mut store, &known, &files, &said, now.wall, &mut report)?;
+    let names = listed.as_ref().map(|listed| &listed.names[..]);
+    store.reconcile_marks(names, said.marks.clone(), &mut report)?;
+    if let Some(listed) = &listed {
+        note_vanished(&mut store, listed, &said, now.wall, &mut report)?;
+    }
+    if !(store.uncatalogued.is_empty() && report.rejected.is_empty()) {
+        // What the catalog does not know has to be looked for.
+        store.stamp = None;
+    }
     note_troubles(&mut store, &report, now.wall)?;
     settle(&mut store)?;
     let newest = store.newest.as_ref().and_then(|newest| newest.heartbeats.as_ref()).map_or(0, |range| range.last);
@@ -276,13 +291,34 @@ pub(super) fn head_of(entry: &Entry) -> Head {
     Head { sequence: entry.sequence, previous: entry.as_previous() }
 }
 
+/// What is in the directory, held against the catalog.
+#[derive(Debug)]
+struct Listed {
+    names: Vec<String>,
+    files: HashSet<SnapshotId>,
+    known: HashSet<SnapshotId>,
+    /// Files that the catalog does not have, sorted by name.
+    missing: Vec<SnapshotId>,
+}
+
+impl Listed {
+    fn of(names: Vec<String>, known: Vec<SnapshotId>, said: &FromAudit) -> Self {
+        let files: HashSet<SnapshotId> = names.iter().filter_map(|name| directory::id_of_snapshot_file(name)).collect();
+        let known: HashSet<SnapshotId> = known.into_iter().collect();
+        let unknown = files.iter().filter(|id| !known.contains(id) && !said.deleted.contains_key(id));
+        let mut missing: Vec<SnapshotId> = unknown.copied().collect();
+        missing.sort_unstable();
+        Self { names, files, known, missing }
+    }
+}
+
 /// What the catalog knew when the store was last left.
 #[derive(Debug, Default)]
 struct Settled {
     offset: u64,
     sealed_beat: u64,
+    stamp: Option<String>,
     identity: Option<StoreRef>,
-    ids: Vec<SnapshotId>,
     head: Option<Head>,
 }
 
@@ -308,7 +344,7 @@ fn read_settled(db: &Connection) -> rusqlite::Result<Settled> {
         offset: number(SETTLED)?.unwrap_or(0),
         sealed_beat: number(SEALED_BEAT)?.unwrap_or(0),
         identity: database::meta(db, STORE)?.and_then(|text| serde_json::from_str(&text).ok()),
-        ids: catalog::ids(db)?,
+        stamp: database::meta(db, STAMP)?,
         head: last_removed.map(|removed| Head {
             sequence: removed.sequence,
             previous: Previous { id: removed.id, sha256: removed.sha256 },
@@ -412,16 +448,15 @@ fn raise_head_from_files(store: &mut ExclusiveStore, ids: &[SnapshotId]) {
     }
 }
 
-fn finish_deletions(
-    store: &mut ExclusiveStore,
-    said: &FromAudit,
-    files: &HashSet<SnapshotId>,
-    report: &mut StartReport,
-) -> Result<(), StoreError> {
-    for id in said.deleted.keys().filter(|id| files.contains(id)) {
-        store.snapshots.unlink(&directory::snapshot_file(*id))?;
-        store.snapshots.unlink(&directory::mark_file(*id))?;
-        report.deletions_finished.push(*id);
+fn finish_deletions(store: &mut ExclusiveStore, said: &FromAudit, report: &mut StartReport) -> Result<(), StoreError> {
+    for &id in said.deleted.keys() {
+        let was_there = store.change(|snapshots| {
+            snapshots.unlink(&directory::mark_file(id))?;
+            snapshots.unlink(&directory::snapshot_file(id))
+        })?;
+        if was_there {
+            report.deletions_finished.push(id);
+        }
     }
     if !report.deletions_finished.is_empty() {
         store.snapshots.sync()?;
@@ -439,14 +474,13 @@ fn finish_deletions(
 
 fn note_vanished(
     store: &mut ExclusiveStore,
-    known: &HashSet<SnapshotId>,
-    files: &HashSet<SnapshotId>,
+    listed: &Listed,
     said: &FromAudit,
     now: Wall,
     report: &mut StartReport,
 ) -> Result<(), StoreError> {
-    let mut vanished: Vec<SnapshotId> =
-        known.iter().filter(|id| !files.contains(id) && !said.deleted.contains_key(id)).copied().collect();
+    let gone = listed.known.difference(&listed.files);
+    let mut vanished: Vec<SnapshotId> = gone.filter(|id| !said.deleted.contains_key(id)).copied().collect();
     if vanished.is_empty() {
         return Ok(());
     }
@@ -483,9 +517,11 @@ pub(super) fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
     store.audit.sync()?;
     let length = store.audit.length().to_string();
     let identity = serde_json::to_string(&store.identity).unwrap_or_default();
+    let stamp = store.stamp.clone().unwrap_or_default();
     store
         .transact(&Batch::default(), "settle", |db| {
             database::set_meta(db, STORE, &identity)?;
+            database::set_meta(db, STAMP, &stamp)?;
             database::set_meta(db, SETTLED, &length)
         })
         .map(drop)
