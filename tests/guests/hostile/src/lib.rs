@@ -1,0 +1,149 @@
+//! A collector that does whatever harm its configuration asks for: `{"do": "spin"}`.
+
+wit_bindgen::generate!({
+    inline: r#"
+        package test:hostile;
+        world hostile {
+            import ghost:host/log@0.1.0;
+            import ghost:host/state@0.1.0;
+            export ghost:collector/collector@0.1.0;
+        }
+    "#,
+    path: "../../../wit",
+    generate_all,
+});
+
+use exports::ghost::collector::collector::{Descriptor, Failure, Guest, Invocation, Section};
+use ghost::collector::types::{Attribute, Completeness, Finding, Metric, Reading, Severity, Value};
+use ghost::host::{log, state};
+
+struct Hostile;
+
+impl Guest for Hostile {
+    fn describe() -> Descriptor {
+        Descriptor {
+            name: "hostile".to_owned(),
+            version: "6.6.6".to_owned(),
+            summary: "\u{1b}[2Jdoes harm".to_owned(),
+            // Each copy is dropped in under its own name and needs a key of its own: the section is made in `collect`.
+            sections: ["a", "b", "c", "d", "e", "f", "g", "h"].iter().map(|k| format!("hostile_{k}")).collect(),
+            config_schema: Some(r#"{"type":"object"}"#.to_owned()),
+            attributes: vec![],
+        }
+    }
+
+    fn collect(call: Invocation, config: String) -> Result<Vec<Section>, Failure> {
+        let asked = |what: &str| config.contains(&format!("\"{what}\""));
+        if asked("spin") {
+            loop {
+                std::hint::black_box(0);
+            }
+        }
+        if asked("memory") {
+            let mut hoard: Vec<Vec<u8>> = Vec::new();
+            loop {
+                hoard.push(vec![1; 1 << 20]);
+            }
+        }
+        if asked("trap") {
+            panic!("boom with password=hunter2hunter2");
+        }
+        if asked("exit") {
+            std::process::exit(3);
+        }
+        if asked("recurse") {
+            fn deeper(n: u64) -> u64 {
+                let padding = std::hint::black_box([n; 64]);
+                deeper(n + 1) + padding[(n % 64) as usize]
+            }
+            return Err(Failure::Internal(deeper(0).to_string()));
+        }
+        if asked("junk") {
+            return Ok(vec![Section { body: "{\"a\":1,\"a\":2".to_owned(), ..section(&call) }]);
+        }
+        if asked("huge") {
+            return Ok(vec![Section { body: format!("{{\"x\":\"{}\"}}", "x".repeat(40 << 20)), ..section(&call) }]);
+        }
+        if asked("deep") {
+            let body = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+            return Ok(vec![Section { body, ..section(&call) }]);
+        }
+        if asked("log") {
+            for n in 0..1_000_000 {
+                log::write(log::Level::Error, &format!("line {n}"));
+            }
+        }
+        if asked("stdout") {
+            for n in 0..200_000 {
+                println!("line {n} {}", "y".repeat(100));
+            }
+        }
+        if asked("sleep") {
+            std::thread::sleep(std::time::Duration::from_secs(3600));
+        }
+        if asked("calls") {
+            loop {
+                std::hint::black_box(state::keys());
+            }
+        }
+        if asked("state") {
+            let big = format!("\"{}\"", "z".repeat(300 << 10));
+            let first = state::set("one", &big);
+            let second = state::set("two", &big);
+            let body = format!("{{\"first\":{},\"second\":{}}}", first.is_ok(), second.is_ok());
+            return Ok(vec![Section { body, ..section(&call) }]);
+        }
+        if asked("nan") {
+            let metric = Metric {
+                name: "evil".to_owned(),
+                unit: "1".to_owned(),
+                reading: Reading::Gauge(f64::NAN),
+                labels: vec![],
+            };
+            return Ok(vec![Section { metrics: vec![metric], ..section(&call) }]);
+        }
+        if asked("reserved") {
+            return Ok(vec![Section { key: "host".to_owned(), ..section(&call) }]);
+        }
+        if asked("another") {
+            return Ok(vec![Section { key: "clock".to_owned(), ..section(&call) }]);
+        }
+        if asked("findings") {
+            let findings = (0..10_000)
+                .map(|n| Finding {
+                    fingerprint: format!("f{n}"),
+                    severity: Severity::Critical,
+                    title: "\u{1b}]0;owned\u{7}<script>alert(1)</script>".to_owned(),
+                    detail: None,
+                    source: None,
+                    count: u64::MAX,
+                    first_ms: Some(i64::MIN),
+                    last_ms: Some(i64::MAX),
+                    resolved: false,
+                    attributes: vec![],
+                })
+                .collect();
+            return Ok(vec![Section { findings, ..section(&call) }]);
+        }
+        if asked("attribute") {
+            let attribute = Attribute { key: "ghost.trusted".to_owned(), value: Value::B(true) };
+            return Ok(vec![Section { attributes: vec![attribute], ..section(&call) }]);
+        }
+        Ok(vec![section(&call)])
+    }
+}
+
+fn section(call: &Invocation) -> Section {
+    Section {
+        key: call.due.first().cloned().unwrap_or_default(),
+        schema: "test.hostile/1".to_owned(),
+        completeness: Completeness::Complete,
+        warnings: vec![],
+        body: "{}".to_owned(),
+        metrics: vec![],
+        findings: vec![],
+        attributes: vec![],
+    }
+}
+
+export!(Hostile);
