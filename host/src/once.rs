@@ -80,7 +80,7 @@ pub fn take(
     }
 
     collectors.mark_all_due("manual");
-    machinery.context.services.look();
+    machinery.context.services.look_at_all();
     let now = machinery.clock.now();
     let calls = collectors.start(&now);
     let (sender, receiver) = std::sync::mpsc::channel();

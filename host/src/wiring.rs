@@ -14,7 +14,8 @@ use crate::model::{Digest, HostInfo, Moment};
 use crate::plugins::cache::Cache;
 use crate::plugins::call::{CallContext, CallSettings};
 use crate::plugins::engine::{Ticker, new_engine};
-use crate::plugins::lend::Services;
+use crate::plugins::lend::{Services, TimeSources};
+use crate::probe::clock::ServerSpec;
 use crate::plugins::lend::files::FilesLent;
 use crate::plugins::load::{self, LoadError, Loaded, Loader, Origin, Request, Source};
 use crate::plugins::run::Runner;
@@ -85,6 +86,7 @@ impl Machinery {
             daemons(&config),
             Arc::clone(&sanitizer),
             kept,
+            time_sources(&config),
         )?;
         let ticker = Ticker::start(&engine).map_err(WiringError::Thread)?;
         let cache = cache_dir.and_then(|dir| match Cache::open(dir, &engine) {
@@ -230,6 +232,19 @@ pub fn sanitizer_settings(sanitize: &config::Sanitize) -> Settings {
             .map(|except| ExceptSetting { rule: None, pattern: Some(except.pattern.clone()), value: None })
             .collect(),
         tags: None,
+    }
+}
+
+fn time_sources(config: &Config) -> TimeSources {
+    let server = |server: &config::Server| ServerSpec {
+        name: server.name.clone(),
+        host: server.host.clone(),
+        port: server.port,
+    };
+    TimeSources {
+        servers: config.clock.servers.iter().map(server).collect(),
+        every: config.clock.sntp_every,
+        chrony_port: config.clock.chrony.map(|address| address.port()),
     }
 }
 

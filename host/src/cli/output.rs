@@ -1,6 +1,6 @@
 //! Standard output and standard error: escaped text, aligned tables, one JSON document.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
@@ -36,11 +36,6 @@ pub(crate) fn escaped(text: &str) -> String {
             if c.is_control() || hidden { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }
         })
         .collect()
-}
-
-/// Whether standard output is a terminal.
-pub(crate) fn is_terminal() -> bool {
-    io::stdout().is_terminal()
 }
 
 /// A table with aligned columns.

@@ -1,7 +1,6 @@
 //! When a heartbeat is composed: as soon as the sections that it is made of have arrived, or have not.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Daemon;
@@ -155,6 +154,3 @@ pub(crate) fn word(status: OverallStatus) -> &'static str {
         OverallStatus::Critical => "critical",
     }
 }
-
-/// A name that many share.
-pub(super) type Name = Arc<str>;

@@ -101,6 +101,8 @@ pub(crate) struct Daemon {
     loading: loading::Loading,
     beats: beat::Beats,
     captures: capture::Captures,
+    time_asker: tokio::task::JoinHandle<()>,
+    exits: Arc<Option<crate::probe::processes::ExitSignal>>,
     triggered: TokenBucket,
     cleanup: Schedule,
     watch: Schedule,
@@ -120,7 +122,6 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     let (inbox, mut messages) = mpsc::channel(INBOX);
     let listener = setup.listener;
     let now = setup.machinery.clock.now();
-    let exits = setup.machinery.context.services.exit_signal();
     let mut daemon = Daemon::new(
         setup.machinery,
         setup.recorder,
@@ -138,6 +139,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         daemon.tick(&now);
         watchdog.feed(now.boottime_ns);
         let sleep = daemon.sleep(&now).min(watchdog.interval());
+        let exits = Arc::clone(&daemon.exits);
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -159,6 +161,12 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     daemon.end().await;
     Ok(())
+}
+
+/// Asks for the time beside the loop, with the sources of this configuration.
+fn ask_for_the_time(machinery: &Machinery) -> tokio::task::JoinHandle<()> {
+    let services = Arc::clone(&machinery.context.services);
+    tokio::spawn(async move { services.ask_for_the_time().await })
 }
 
 async fn wait_for_exit(signal: &Option<crate::probe::processes::ExitSignal>) {
@@ -207,6 +215,8 @@ impl Daemon {
         Self {
             beats: beat::Beats::new(config, memory.next_heartbeat, &now),
             captures,
+            time_asker: ask_for_the_time(&machinery),
+            exits: Arc::new(machinery.context.services.exit_signal()),
             triggered: TokenBucket::new(3, Duration::from_secs(10), now.boottime_ns),
             cleanup: Schedule::new(config.store.cleanup_every, now.boottime_ns),
             watch: Schedule::new(WATCH_EVERY, now.boottime_ns),

@@ -85,6 +85,9 @@ impl Daemon {
         let now = self.now();
         let facts = self.machinery.facts.clone();
         self.machinery = Machinery { facts, ..machinery };
+        self.exits = Arc::new(self.machinery.context.services.exit_signal());
+        self.time_asker.abort();
+        self.time_asker = super::ask_for_the_time(&self.machinery);
         self.beats.reconfigure(&self.machinery.config, &now);
         self.captures.reconfigure(&self.machinery.config, &now);
         self.forget_loaded();

@@ -17,6 +17,9 @@ pub(crate) const SECTION: &str = "processes";
 /// The form of its body.
 pub(crate) const SCHEMA: &str = "ghost.processes/1";
 /// The key of its state.
+/// Characters of a command line that are shown.
+const COMMAND_LINE_CHARS: usize = 256;
+
 const STATE_KEY: &str = "processes.1";
 /// As many as the host gives at once.
 const MAX_PROCESSES: u32 = 32_768;
@@ -220,11 +223,19 @@ fn entry(process: &Process, used_ms: u64, span: Span, memory_bytes: Option<u64>,
 
 fn detail(detail: &ProcessDetail) -> Detail {
     Detail {
-        command_line: detail.command_line.clone(),
+        command_line: shortened(&detail.command_line),
         executable: detail.executable.clone(),
         unit: detail.unit.clone(),
         open_files: detail.open_files,
         uid: detail.uid,
+    }
+}
+
+/// The beginning of a command line: a compiler's or a JVM's fills kilobytes of every snapshot and says little more.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(COMMAND_LINE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ mod services;
 mod system;
 
 pub use files::OpenFile;
-pub use services::{Ended, Services};
+pub use services::{Ended, Services, TimeSources};
 
 use super::bindings::ghost::host::types as wit;
 use crate::probe;

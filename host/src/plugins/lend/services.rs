@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::processes::Scrubber;
 use crate::plugins::bindings::ghost::host::clock as wit_clock;
-use crate::probe::clock::{self, Clocks, StepWatch};
+use crate::probe::clock::{self, Chrony, ChronyProber, ChronyTable, Clocks, ServerSpec, SntpProber, SntpTable, StepWatch};
 use crate::probe::ping::{Observation, Observations};
 use crate::probe::processes::{
     Change, DaemonSpec, Detail, ExitSignal, Identity, Mark, ProcRoot, Process, Table, Tracker, Transition, Watched,
@@ -30,6 +31,11 @@ pub struct Services {
     /// Up to where each collector has taken note of exits, and up to where it was told in the call that is running.
     marks: Mutex<HashMap<Arc<str>, (Mark, Mark)>>,
     steps: Mutex<StepWatch>,
+    /// A pass over all processes that has not been asked for yet, with when it was made (CLOCK_MONOTONIC).
+    fresh_table: Mutex<Option<(Table, u64)>>,
+    sntp: SntpTable,
+    chrony: Option<ChronyTable>,
+    probers: Mutex<Option<Probers>>,
     observations: Mutex<Observations>,
     next_look_ns: Mutex<Option<u64>>,
 }
@@ -39,6 +45,33 @@ impl std::fmt::Debug for Services {
         f.debug_struct("Services").finish_non_exhaustive()
     }
 }
+
+/// Who asks for the time, until somebody runs them.
+struct Probers {
+    sntp: SntpProber,
+    chrony: Option<ChronyProber>,
+}
+
+/// Where the time is asked for.
+#[derive(Debug, Clone)]
+pub struct TimeSources {
+    /// SNTP servers.
+    pub servers: Vec<ServerSpec>,
+    /// How often each is asked.
+    pub every: Duration,
+    /// chronyd's command port on loopback, if it is asked.
+    pub chrony_port: Option<u16>,
+}
+
+/// Processes in a table at most.
+const MAX_TABLE: u32 = 32_768;
+
+/// How long a pass over all processes counts as one of now, in nanoseconds.
+const FRESH_NS: u64 = 2_000_000_000;
+
+/// How often chronyd is asked: it is on this machine, and what it knows changes with its own polls, once a minute
+/// or more rarely.
+const CHRONY_EVERY: Duration = Duration::from_secs(30);
 
 /// A daemon whose process has ended, for an event: its name, one line, and the facts.
 pub type Ended = (String, String, serde_json::Value);
@@ -64,8 +97,11 @@ impl Services {
         daemons: Vec<DaemonSpec>,
         sanitizer: Arc<Sanitizer>,
         kept: Arc<Mutex<Kept>>,
+        time: TimeSources,
     ) -> probe::Result<Self> {
         let tracker = Tracker::new(daemons, ProcRoot::open(proc)?);
+        let sntp = SntpProber::new(time.servers, time.every, wall_ns);
+        let chrony = time.chrony_port.map(|port| ChronyProber::new(Chrony::on_port(port), CHRONY_EVERY, wall_ns));
         Ok(Self {
             sanitizer,
             system: Machine::new(Paths { proc: proc.to_owned(), sys: sys.to_owned(), root: root.to_owned() }),
@@ -73,6 +109,10 @@ impl Services {
             tracker: Mutex::new(tracker),
             marks: Mutex::default(),
             steps: Mutex::default(),
+            fresh_table: Mutex::default(),
+            sntp: sntp.table(),
+            chrony: chrony.as_ref().map(ChronyProber::table),
+            probers: Mutex::new(Some(Probers { sntp, chrony })),
             observations: Mutex::new(Observations::new([], now())),
             next_look_ns: Mutex::default(),
         })
@@ -142,8 +182,25 @@ impl Services {
         lock(&self.tracker).detail(identity, &Scrubber(&self.sanitizer), now())
     }
 
+    /// Looks at every process once, for the search of daemons and for the table that a collector will ask for: the
+    /// kernel's part of such a pass is what a capture costs.
+    pub fn look_at_all(&self) {
+        let now = now();
+        match lock(&self.tracker).scan_table(MAX_TABLE, now) {
+            Ok(table) => *lock(&self.fresh_table) = Some((table, now.monotonic_ns)),
+            Err(error) => tracing::warn!(%error, "The processes cannot be listed."),
+        }
+    }
+
     pub(super) fn table(&self, limit: u32) -> probe::Result<Table> {
-        lock(&self.tracker).scan_table(limit, now())
+        let now = now();
+        if let Some((mut table, at_ns)) = lock(&self.fresh_table).take()
+            && now.monotonic_ns.saturating_sub(at_ns) < FRESH_NS
+        {
+            table.processes.truncate(limit as usize);
+            return Ok(table);
+        }
+        lock(&self.tracker).scan_table(limit, now)
     }
 
     pub(super) fn clocks(&self) -> Clocks {
@@ -156,12 +213,50 @@ impl Services {
         lock(&self.steps).steps()
     }
 
+    /// Asks for the time for as long as the result is polled. Once: a second call waits for ever.
+    pub async fn ask_for_the_time(&self) {
+        let Some(Probers { sntp, chrony }) = lock(&self.probers).take() else { return std::future::pending().await };
+        let chrony = async {
+            match chrony {
+                Some(chrony) => chrony.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::join!(sntp.run(), chrony);
+    }
+
     pub(super) fn sntp(&self) -> Vec<wit_clock::SntpAnswer> {
-        Vec::new()
+        let answer = |one: clock::SntpObservation| wit_clock::SntpAnswer {
+            server: one.server,
+            age_ms: one.age_ms,
+            offset_ns: one.offset_ns,
+            bound_ns: one.bound_ns,
+            delay_ns: one.delay_ns,
+            stratum: one.stratum,
+            error: one.error,
+        };
+        self.sntp.latest(now()).into_iter().map(answer).collect()
     }
 
     pub(super) fn chrony(&self) -> probe::Result<wit_clock::Tracking> {
-        Err(probe::Error::NotFound("chronyd is not asked yet".to_owned()))
+        let Some(chrony) = &self.chrony else {
+            return Err(probe::Error::NotFound("chronyd is not asked (`clock.chrony` names no port)".to_owned()));
+        };
+        let (one, age_ms) = chrony.latest(now())?;
+        Ok(wit_clock::Tracking {
+            reference_id: one.reference_id,
+            stratum: one.stratum,
+            leap: one.leap,
+            offset_seconds: one.offset_seconds,
+            last_offset_seconds: one.last_offset_seconds,
+            rms_offset_seconds: one.rms_offset_seconds,
+            frequency_ppm: one.frequency_ppm,
+            skew_ppm: one.skew_ppm,
+            root_delay_seconds: one.root_delay_seconds,
+            root_dispersion_seconds: one.root_dispersion_seconds,
+            update_interval_seconds: one.update_interval_seconds,
+            age_ms,
+        })
     }
 
     pub(super) fn observations(&self) -> Vec<Observation> {
