@@ -77,6 +77,14 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
     {
         name = wider;
     }
+    // `GITHUB_TOKEN=x`: a variable of the environment holds a token and nothing that is merely called one.
+    if name.level == Level::Token
+        && joint == Joint::Sign(b'=')
+        && raw.contains(&b'_')
+        && !raw.iter().any(u8::is_ascii_lowercase)
+    {
+        name.level = Level::Secret;
+    }
     let site = Site { start, end, name, flag, quote };
     match joint {
         Joint::Sign(sign) => assigned(scan, site, sign, next),
@@ -138,53 +146,45 @@ fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<
         at += 2;
     }
     let blank = value::skip_blank(text, at);
+    let rest = part(text, blank, blank + 8);
+    let starts = |signs: &[&[u8]]| signs.iter().any(|sign| shape::starts_with_ignore_case(rest, sign));
     let sign = |length: usize, sign: u8| Some((Joint::Sign(sign), blank + length, quote));
-    match text.get(blank)? {
-        b'=' => match text.get(blank + 1) {
-            Some(b'=' | b'~') => None,
-            Some(b'>') => sign(2, b'='),
-            _ => sign(1, b'='),
-        },
-        b':' => match text.get(blank + 1) {
-            Some(b':') => None,
-            Some(b'=') => sign(2, b':'),
-            _ => sign(1, b':'),
-        },
-        b'-' | b'~' if text.get(blank + 1) == Some(&b'>') => sign(2, b'='),
-        b'?' | b'|' | b'+' | b'!' if text.get(blank + 1) == Some(&b'=') => {
-            if text[blank] == b'!' {
-                None
-            } else {
-                sign(2, b'=')
-            }
-        }
+    let first = *rest.first()?;
+    if starts(&[b"==", b"=~", b"!=", b"::"]) {
+        // A comparison, unless the value itself begins with the sign: `password==x`.
+        let tight = blank == at
+            && first == b'='
+            && rest.get(2).is_some_and(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'=' | b'"' | b'\''));
+        return if tight { sign(1, b'=') } else { None };
+    }
+    if starts(&[b"=>", b"->", b"~>", b"?=", b"|=", b"+="]) {
+        return sign(2, b'=');
+    }
+    if starts(&[b":="]) {
+        return sign(2, b':');
+    }
+    if starts(&[b"%3d", b"%3a"]) {
+        return sign(3, b'%');
+    }
+    if starts(&[b"\\u003d", b"\\u003a"]) {
+        return sign(6, if rest.ends_with(b"a") || rest.get(5) == Some(&b'a') { b':' } else { b'=' });
+    }
+    if starts(&[b"\\u003e", b"&gt;", b">"]) && (quote.is_some() || is_opened(text, start)) {
+        let length = rest.iter().position(|byte| matches!(byte, b'>' | b';' | b'e')).map_or(1, |at| at + 1);
+        return Some((Joint::Element, blank + length, quote));
+    }
+    if starts(&[b"</"]) {
+        return Some((Joint::Element, blank, quote));
+    }
+    match first {
+        b'=' | b':' => sign(1, first),
+        // A column of a table.
         b'|' if blank > at => Some((Joint::Blank, blank + 1, quote)),
-        b'%' => match text.get(blank + 1..blank + 3)? {
-            b"3D" | b"3d" => sign(3, b'%'),
-            b"3A" | b"3a" => sign(3, b'%'),
-            _ => None,
-        },
-        b'\\'
-            if part(text, blank, usize::MAX).starts_with(b"\\u003d")
-                || part(text, blank, usize::MAX).starts_with(b"\\u003D") =>
-        {
-            sign(6, b'=')
-        }
-        b'\\'
-            if part(text, blank, usize::MAX).starts_with(b"\\u003a")
-                || part(text, blank, usize::MAX).starts_with(b"\\u003A") =>
-        {
-            sign(6, b':')
-        }
-        b'\\' if part(text, blank, usize::MAX).starts_with(b"\\u003e") && is_opened(text, start) => {
-            Some((Joint::Element, blank + 6, quote))
-        }
-        b'>' if quote.is_some() || is_opened(text, start) => Some((Joint::Element, blank + 1, quote)),
-        b'&' if part(text, blank, usize::MAX).starts_with(b"&gt;") => Some((Joint::Element, blank + 4, quote)),
-        b'<' if text.get(blank + 1) == Some(&b'/') => Some((Joint::Element, blank, quote)),
-        b',' if quote.is_some() => Some((Joint::Pair, blank + 1, quote)),
-        b'\n' | b'\r' | b'/' => Some((Joint::Pair, blank, quote)),
-        b'\\' if matches!(text.get(blank + 1), Some(b'n')) => Some((Joint::Pair, blank, quote)),
+        // `"name", "value"`; `variable "token" { default = "x" }`
+        b',' | b'{' if quote.is_some() => Some((Joint::Pair, blank + 1, quote)),
+        b'\n' | b'\r' => Some((Joint::Pair, blank, quote)),
+        b'\\' if rest.get(1) == Some(&b'n') => Some((Joint::Pair, blank, quote)),
+        b'/' if blank == at => Some((Joint::Pair, blank, quote)),
         _ if blank > at => Some((Joint::Blank, blank, quote)),
         _ => None,
     }
@@ -242,6 +242,9 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         at = after;
     }
     let reason = "a value beside its name";
+    if sign == b'=' && text.get(at) == Some(&b'=') {
+        return judged(scan, site, value::bare(text, at, Bare::Word), Form::Announced, reason);
+    }
     if sign == b'%' {
         let mut place = value::bare(text, at, Bare::Query);
         if value::quote_at(text, at) == Some(3) {
@@ -284,8 +287,13 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         return;
     }
     // `name: Type = value` declares; the name says nothing of the type.
-    if sign == b':' && text.get(value::skip_blank(text, place.end)) == Some(&b'=') {
-        return;
+    let after = value::skip_blank(text, place.end);
+    if sign == b':' && text.get(after) == Some(&b'=') && text.get(after + 1) != Some(&b'=') && after > place.end {
+        // A constant number is no secret, whatever its name.
+        if part(text, place.start, place.end).iter().any(u8::is_ascii_digit) {
+            return;
+        }
+        return assigned(scan, site, b'=', after + 1);
     }
     // "Second pass: merge": the verb or noun behind another word. A password would show.
     if part(text, site.start, site.end).eq_ignore_ascii_case(b"pass")
@@ -335,6 +343,16 @@ fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
             return judged(scan, site, Place { end, ..first }, Form::Whole, "the rest of the line after its name");
         }
     }
+    // "password: Resource owner's": a sentence that goes on in words.
+    let word = part(text, first.start, first.end);
+    if !at_line_start
+        && end > first.end
+        && word.iter().all(u8::is_ascii_alphabetic)
+        && part(text, first.end, first.end + 2).last().is_some_and(u8::is_ascii_lowercase)
+        && !value::begins_pair(text, first.end)
+    {
+        return;
+    }
     judged(scan, site, first, Form::Bare, "a value beside its name");
 }
 
@@ -362,7 +380,7 @@ const MAX_LIST: usize = 64;
 fn element(scan: &mut Scan, site: Site, next: usize) {
     let text = scan.text;
     let mut at = next;
-    if text.get(at) == Some(&b'<') {
+    if part(text, at, at + 2) == b"</" {
         // `password</key> <string>`: over the closing and the next opening tag.
         let window = part(text, at, text.len().min(at + 160));
         let Some(close) = memchr::memchr(b'>', window) else { return };
@@ -378,7 +396,11 @@ fn element(scan: &mut Scan, site: Site, next: usize) {
 }
 
 /// The text of an element whose opening tag ends at `at`.
-pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
+pub(super) fn element_text(scan: &mut Scan, site: Site, at: usize) {
+    element_text_in(scan, site, at, false);
+}
+
+fn element_text_in(scan: &mut Scan, site: Site, mut at: usize, nested: bool) {
     let text = scan.text;
     at = value::skip_space(text, at);
     let (mut close, mut cdata) = (&b"<"[..], false);
@@ -396,6 +418,14 @@ pub(super) fn element_text(scan: &mut Scan, site: Site, mut at: usize) {
     let window = part(text, at, text.len().min(at + 4096));
     let Some(length) = memchr::memmem::find(window, close) else { return };
     scan.work += length as u64;
+    // `<setting name="token"><value>x</value>`
+    if length == 0
+        && let Some(inner) =
+            [&b"<value>"[..], b"<Value>", b"<string>", b"<text>"].iter().find(|tag| window.starts_with(tag))
+        && !nested
+    {
+        return element_text_in(scan, site, at + inner.len(), true);
+    }
     if !cdata && window.get(length + 1).is_some_and(|byte| byte.is_ascii_alphabetic()) {
         return;
     }
@@ -478,7 +508,8 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
     }
     let head = part(text, at.saturating_sub(48), at);
     let head = head.trim_ascii_end();
-    let head = head.strip_suffix(b"=").or_else(|| head.strip_suffix(b":"))?;
+    let declared = head.ends_with(b"variable");
+    let head = if declared { head } else { head.strip_suffix(b"=").or_else(|| head.strip_suffix(b":"))? };
     let head = head.trim_ascii_end();
     let head = head.strip_suffix(b"&quot;").unwrap_or(head);
     let end = head.len() - head.iter().rev().take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
@@ -523,7 +554,7 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
                 if is_name_of_values(word) || word.first() == Some(&b'n') && is_name_of_values(&word[1..]) {
                     return Some(after + 1);
                 }
-                if is_name_of_names(word) {
+                if word.eq_ignore_ascii_case(b"name") || word.eq_ignore_ascii_case(b"key") {
                     return None;
                 }
             }

@@ -34,6 +34,7 @@ pub(super) fn arguments<T: AsRef<[u8]>>(arguments: &[T], mut take: impl FnMut(us
     while index < arguments.len() {
         let argument = arguments[index].as_ref();
         if let Some(found) = program_named(argument)
+            && !program.is_some_and(|current| std::ptr::eq(current, found))
             && !(program.is_some()
                 && index > 0
                 && is_option(arguments[index - 1].as_ref())
@@ -259,7 +260,7 @@ pub(super) fn at_program(scan: &mut Scan, at: usize, length: usize) {
 }
 
 /// Whether a program's name may stand here: not in the middle of a word or of a file's name.
-fn starts_command(text: &[u8], at: usize) -> bool {
+pub(super) fn starts_command(text: &[u8], at: usize) -> bool {
     match at.checked_sub(1).map(|before| text[before]) {
         None => true,
         Some(b'n' | b't' | b'r') => at >= 2 && text[at - 2] == b'\\',

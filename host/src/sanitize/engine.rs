@@ -1,5 +1,6 @@
 //! The pass over a text: sightings from the prefilter go to what understands them, and what they find is put together.
 
+use super::accounts;
 use super::anchor::{Anchors, Cursor, Literal};
 use super::assign::{self, ExtraNames};
 use super::command;
@@ -32,6 +33,14 @@ pub(super) enum What {
     Putty,
     /// `Bearer `, `Basic `.
     Scheme,
+    /// `IDENTIFIED BY`, `IDENTIFIED WITH x BY`.
+    Identified,
+    /// A port as in `.pgpass`.
+    Pgpass,
+    /// `static:`.
+    Static,
+    /// `echo `, `printf `.
+    Echo,
     /// A program that takes passwords.
     Program,
     /// A vendor's format, by number.
@@ -116,6 +125,9 @@ const NAME_WORDS: &[&str] = &[
     "key-data",
     "webhook",
     "upw",
+    "pw ",
+    "pw\"",
+    "pw'",
     "opw",
 ];
 
@@ -162,6 +174,14 @@ impl Engine {
         add(b"LS0tLS1CRUdJTi", true, What::Base64);
         add(b"Private-Lines:", false, What::Putty);
         add(b"Private-MAC:", false, What::Putty);
+        add(b"identified by ", false, What::Identified);
+        add(b" password by ", false, What::Identified);
+        for port in [":5432:", ":5433:", ":6432:", ":*:*:", ":*:"] {
+            add(port.as_bytes(), true, What::Pgpass);
+        }
+        add(b"static:", true, What::Static);
+        add(b"echo ", true, What::Echo);
+        add(b"printf ", true, What::Echo);
         add(b"bearer ", false, What::Scheme);
         add(b"basic ", false, What::Scheme);
         for program in PROGRAMS {
@@ -172,7 +192,7 @@ impl Engine {
                 }
             }
             for name in program.names.iter().filter(|name| name.len() < 3) {
-                for end in [" -", " login ", " alias ", "\",", " connect"] {
+                for end in [" ", "\""] {
                     add(format!("{name}{end}").as_bytes(), true, What::Program);
                 }
             }
@@ -223,6 +243,10 @@ impl Engine {
                 What::Base64 => pem::at_base64(&mut scan, at),
                 What::Putty => pem::at_putty(&mut scan, at, length),
                 What::Scheme => header::at_scheme(&mut scan, at, length),
+                What::Identified => accounts::at_identified(&mut scan, at + length),
+                What::Pgpass => accounts::at_pgpass(&mut scan, at),
+                What::Static => accounts::at_static(&mut scan, at + length),
+                What::Echo => accounts::at_echo(&mut scan, at),
                 What::Program => {
                     let name = part(text, at, at + length)
                         .iter()
@@ -233,7 +257,7 @@ impl Engine {
                 }
                 What::Format(number) => {
                     if let Some(matcher) = self.matchers.get(number as usize) {
-                        token::at_literal(&mut scan, matcher, at);
+                        token::at_literal(&mut scan, number, matcher, at);
                     }
                 }
                 What::Keyword(number) => {

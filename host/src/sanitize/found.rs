@@ -26,13 +26,26 @@ pub(super) struct Scan<'a> {
     pub command_end: usize,
     /// The end of what was last taken as a whole (a PEM block, a cookie header).
     pub taken_end: usize,
+    /// The end of the last token of a vendor's format.
+    pub token_end: usize,
+    /// Formats that were tried in vain, and up to where that will be so again.
+    pub failed: Vec<(u16, usize)>,
     /// Bytes looked at beyond the first pass: what a test of linear time counts.
     pub work: u64,
 }
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, found: Vec::new(), name_end: 0, command_end: 0, taken_end: 0, work: 0 }
+        Self {
+            text,
+            found: Vec::new(),
+            name_end: 0,
+            command_end: 0,
+            taken_end: 0,
+            token_end: 0,
+            failed: Vec::new(),
+            work: 0,
+        }
     }
 
     /// Notes a secret. Empty places are ignored.

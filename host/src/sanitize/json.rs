@@ -6,6 +6,7 @@ use super::Sanitizer;
 use super::argv;
 use super::assign::{ExtraNames, is_name_of_names, is_name_of_values};
 use super::judge::{self, Form};
+use super::marker;
 use super::names::{self, Level, Name};
 use super::report::Report;
 
@@ -199,6 +200,10 @@ fn is_description(key: &str) -> bool {
 impl Sanitizer {
     /// The name's meaning, the configuration's names included.
     pub(super) fn name(&self, key: &[u8]) -> Option<Name> {
+        // A name that was a secret says no more what its value is.
+        if marker::contains(key) {
+            return None;
+        }
         self.engine.extra(key).or_else(|| names::classify(key))
     }
 }

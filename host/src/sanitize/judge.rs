@@ -71,7 +71,10 @@ fn assigned(value: &[u8], level: Level, form: Form, bare: bool) -> bool {
     let nothing = is_state(value) || is_same_word(value) || is_colour_or_offset(value);
     match level {
         Level::Password => {
-            value.len() >= 3 && !nothing && !(form == Form::Bare && passed_on) && !(bare && is_digits(value, 1, 3))
+            value.len() >= if bare { 4 } else { 3 }
+                && !nothing
+                && !(form == Form::Bare && passed_on)
+                && !(bare && is_digits(value, 1, 3))
         }
         Level::Secret => {
             value.len() >= 6
@@ -91,7 +94,14 @@ fn assigned(value: &[u8], level: Level, form: Form, bare: bool) -> bool {
         Level::Digits => is_digits(value, 3, 10),
         Level::Weak => {
             looks_random(value, if form == Form::Query { 12 } else { 16 }) && (form == Form::Query || !is_uuid(value))
+                || is_seed_phrase(value)
         }
         Level::Authorization | Level::Cookie => false,
     }
+}
+
+/// Twelve words or more: a seed phrase of a wallet (BIP 39).
+fn is_seed_phrase(value: &[u8]) -> bool {
+    value.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ')
+        && matches!(value.split(|byte| *byte == b' ').count(), 12 | 15 | 18 | 21 | 24)
 }

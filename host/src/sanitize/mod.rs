@@ -12,6 +12,7 @@
 //!
 //! It knows nothing of snapshots, sections or configuration files: whoever calls it gives it [`Settings`] as plain data.
 
+mod accounts;
 mod anchor;
 mod argv;
 mod assign;
@@ -169,7 +170,15 @@ impl Sanitizer {
     /// Cleans a JSON tree: names and their values, pairs of name and value, lists of arguments, strings and JSON in strings, and names
     /// that are secrets themselves.
     pub fn json(&self, value: &mut serde_json::Value, report: &mut Report) {
-        json::clean(self, value, None, 0, report);
+        // A replacement may bring to light what it stood before, as in text.
+        for _ in 0..MAX_PASSES {
+            let mut counts = Report::default();
+            json::clean(self, value, None, 0, &mut counts);
+            if counts.is_empty() {
+                break;
+            }
+            report.merge(&counts);
+        }
     }
 
     /// Cleans JSON text as [`Sanitizer::json`] cleans its tree. Text without secrets is given back as it is, other text without its

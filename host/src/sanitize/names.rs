@@ -180,7 +180,8 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
         }
         "id" if matches!(before, "session" | "sess" | "auth") => return named(Level::Weak, rule::SESSION),
         "bearer" | "jwt" | "otpauth" | "sas" => return named(Level::Token, rule::TOKEN),
-        "passphrase" | "mnemonic" => return named(Level::Password, rule::PASSWORD),
+        "mnemonic" => return named(Level::Weak, rule::SECRET),
+        "passphrase" => return named(Level::Password, rule::PASSWORD),
         "phrase" if matches!(before, "pass" | "seed" | "recovery" | "secret" | "mnemonic" | "backup") => {
             return named(Level::Password, rule::PASSWORD);
         }
@@ -209,7 +210,7 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
             return named(Level::Digits, rule::PIN);
         }
         "pin" | "pincode" | "cvv" | "cvc" | "cvn" | "otp" | "totp" | "mfa" => return named(Level::Digits, rule::PIN),
-        "psk" | "presharedkey" => return named(Level::Password, rule::SECRET),
+        "psk" | "presharedkey" | "masterauth" => return named(Level::Password, rule::SECRET),
         "salt" | "pepper" => return named(Level::Weak, rule::SECRET),
         "seed" if matches!(before, "totp" | "otp" | "secret" | "wallet" | "master") => {
             return named(Level::Secret, rule::SECRET);
@@ -229,12 +230,13 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
         {
             return named(Level::Weak, rule::CREDENTIALS);
         }
-        "auth" | "masterauth" | "basicauth" | "httpauth" | "userpwd" | "userpass" | "creds" | "cred" | "credential"
+        "auth" | "basicauth" | "httpauth" | "userpwd" | "userpass" | "creds" | "cred" | "credential"
         | "credentials" | "login" => {
             return named(Level::Weak, rule::CREDENTIALS);
         }
         "community" if matches!(before, "snmp" | "ro" | "rw") => return named(Level::Password, rule::SECRET),
         "rocommunity" | "rwcommunity" | "trapcommunity" => return named(Level::Password, rule::SECRET),
+        "code" if words.count == back + 1 => return named(Level::Weak, rule::TOKEN),
         "verifier" if before == "code" => return named(Level::Token, rule::TOKEN),
         "assertion" if before == "client" => return named(Level::Token, rule::TOKEN),
         "data" if before == "key" && words.last(back + 2) == "client" => {
@@ -463,10 +465,10 @@ fn key_stem(stem: &str) -> Option<Name> {
         | "service" | "integration" | "write" | "deploy" | "auth" | "authorization" | "server" | "admin"
         | "instrumentation" | "ingestion" | "functions" | "rest" | "webhook" | "activation" | "registration"
         | "client" | "session" | "ad" => named(Level::Secret, rule::API_KEY),
-        "secret" | "secretaccess" | "private" | "priv" | "encryption" | "decryption" | "encrypt" | "crypt"
-        | "crypto" | "signing" | "sign" | "shared" | "preshared" | "psk" | "master" | "hmac" | "aes" | "rsa"
-        | "cipher" | "ssl" | "wep" | "wpa" | "tsig" | "jwt" | "hash" | "machine" | "cookie" | "data" | "kek"
-        | "recovery" | "unlock" | "host" | "pass" => named(
+        "secret" | "secretaccess" | "private" | "signature" | "verification" | "webhooksigning" | "priv"
+        | "encryption" | "decryption" | "encrypt" | "crypt" | "crypto" | "signing" | "sign" | "shared"
+        | "preshared" | "psk" | "master" | "hmac" | "aes" | "rsa" | "cipher" | "ssl" | "wep" | "wpa" | "tsig"
+        | "jwt" | "hash" | "machine" | "cookie" | "data" | "kek" | "recovery" | "unlock" | "host" | "pass" => named(
             if matches!(stem, "hash" | "data" | "host" | "machine" | "rsa" | "ssl") {
                 Level::Weak
             } else {

@@ -79,21 +79,24 @@ fn trim_escapes(text: &[u8], start: usize, mut end: usize) -> usize {
 /// Base64 of a PEM block at `at`: takes it if the block is a private key's.
 pub(super) fn at_base64(scan: &mut Scan, at: usize) {
     let text = scan.text;
-    let body = part(text, at, text.len().min(at + MAX_BLOCK));
-    let length = body
-        .iter()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')))
-        .unwrap_or(body.len());
-    scan.work += length as u64;
-    let head = length.min(64) / 4 * 4;
-    if length < 80
-        || !base64::decode(&body[..head]).is_some_and(|head| memchr::memmem::find(&head, b"PRIVATE").is_some())
+    if at < scan.taken_end {
+        return;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    // The head says what block it is; only a private key's is followed to its end.
+    let head = part(text, at, at + HEAD);
+    if head.len() < HEAD || !base64::decode(head).is_some_and(|head| memchr::memmem::find(&head, b"PRIVATE").is_some())
     {
         return;
     }
-    scan.taken_end = scan.taken_end.max(at + length);
+    let length = part(text, at, usize::MAX).iter().take(MAX_BLOCK).take_while(|byte| is_part(byte)).count();
+    scan.work += length as u64;
+    scan.taken_end = at + length;
     scan.take(at..at + length, rule::PRIVATE_KEY, "a private key in base64");
 }
+
+/// As much base64 as holds the first line of a PEM block.
+const HEAD: usize = 56;
 
 /// PuTTY's `Private-Lines: n` at `at`, and the n lines after it; `Private-MAC:` likewise.
 pub(super) fn at_putty(scan: &mut Scan, at: usize, length: usize) {

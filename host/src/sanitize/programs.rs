@@ -347,6 +347,10 @@ pub(super) const PROGRAMS: &[Program] = &[
     places(&["grafana-cli"], &[("reset-admin-password", 1)]),
     places(&["cargo"], &[("login", 1)]),
     places(&["steamcmd", "steam"], &[("+login", 2)]),
+    places(
+        &["nmcli", "iwconfig", "iwd", "iwctl"],
+        &[("password", 1), ("wifi-sec.psk", 1), ("802-11-wireless-security.psk", 1), ("key", 1)],
+    ),
     places(&["wpa_passphrase"], &[("", 2)]),
     options(
         &["dotnet", "nuget", "nuget.exe", "choco", "gem", "paket"],

@@ -102,11 +102,17 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
         return;
     }
     // A variable, a member of a path: what follows has nothing to do with it.
-    if matches!(scan.before(site.start), Some(b'$' | b'%' | b'{' | b'/' | b'\\' | b'=' | b'<' | b'#' | b'@' | b':')) {
+    if matches!(scan.before(site.start), Some(b'$' | b'%' | b'{' | b'/' | b'\\' | b'=' | b'<' | b'#' | b'@')) {
         return;
     }
     let limit = scan.line_end(at).min(at + MAX_SENTENCE);
-    let mut form = if is_directive(scan, site) { Form::Directive } else { Form::Prose };
+    let mut form = if is_set(scan, site) {
+        Form::Bare
+    } else if is_directive(scan, site) {
+        Form::Directive
+    } else {
+        Form::Prose
+    };
     let mut at = at;
     for _ in 0..MAX_WORDS {
         at = value::skip_blank(text, at);
@@ -142,22 +148,12 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
             "hash",
             "currently",
         ]) {
-        } else if is(&["for", "of", "on", "from", "and", "user", "in", "account", "root", "admin"])
-            && form != Form::Directive
-        {
-            // `password for bob is x`: over the next word, which must lead to an announcement.
-            let next = value::skip_blank(text, end);
-            let next_end =
-                next + part(text, next.min(limit), limit).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
-            if part(text, 0, next_end).ends_with(b":") {
-                form = Form::Announced;
-                at = next_end;
-                continue;
-            }
-            if is(&["for", "of"]) {
-                at = next_end;
-                continue;
-            }
+        } else if is(&["for", "of", "on", "from", "and", "in"]) && word.len() == bare_word.len() {
+            // `password for bob is x`, `token of the bot: x`: over a few words that must lead to an announcement.
+            let Some(next) = announcement(text, end, limit) else { return };
+            form = Form::Announced;
+            at = next;
+            continue;
         } else if word.starts_with(b"(") {
             // `password (root): x`
             let Some(close) = memchr::memchr(b')', part(text, at, limit)) else { return };
@@ -177,6 +173,26 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
     }
 }
 
+/// The end of the word that announces a value: `is`, `was`, `=`, or one that ends in a colon.
+fn announcement(text: &[u8], from: usize, limit: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..MAX_WORDS {
+        at = value::skip_blank(text, at);
+        let end = at + part(text, at, limit).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        let word = part(text, at, end);
+        if word.is_empty() {
+            return None;
+        }
+        if word.ends_with(b":") && word.len() > 1
+            || [&b"is"[..], b"was", b"=", b":", b"to", b"->", b"=>"].iter().any(|sign| word.eq_ignore_ascii_case(sign))
+        {
+            return Some(end);
+        }
+        at = end;
+    }
+    None
+}
+
 /// How many words may stand between a name and its value.
 const MAX_WORDS: usize = 7;
 /// How far after a name its value may begin.
@@ -193,10 +209,18 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
         }
         // A quoted word after `password` is one; after `token` it may be what a parser met.
         let known = site.name.level == Level::Password && site.quote.is_none();
-        let form = if known && !part(text, place.start, place.end).contains(&b' ') { Form::Quoted } else { form };
+        let form = if form == Form::Bare {
+            Form::Quoted
+        } else if known && !part(text, place.start, place.end).contains(&b' ') {
+            Form::Quoted
+        } else {
+            form
+        };
         return judged(scan, site, place, form, "a quoted value after its name");
     }
-    if value::begins_pair(text, at) {
+    let word = value::bare(text, at, Bare::Word);
+    let sign = memchr::memchr2(b'=', b':', part(text, at, word.end)).map_or(word.end, |sign| at + sign + 1);
+    if sign < word.end && text[sign] != b'=' && value::begins_pair(text, at) {
         return;
     }
     let mut place = value::bare(text, at, Bare::Word);
@@ -210,6 +234,20 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
         place.end -= 1;
     }
     judged(scan, site, Place { ..place }, form, "a value in a sentence");
+}
+
+/// Whether the name is one that a shell or a Dockerfile sets: `ENV KEY x`, `setx KEY x`, `setenv KEY x`, `set -gx KEY x`.
+fn is_set(scan: &mut Scan, site: Site) -> bool {
+    let line = scan.line_start(site.start);
+    let head = part(scan.text, line, site.start).trim_ascii_end();
+    let word = head.rsplit(u8::is_ascii_whitespace).next().unwrap_or_default();
+    site.quote.is_none()
+        && [&b"env"[..], b"setx", b"setenv", b"-x", b"-gx", b"-ux", b"-Ux"]
+            .iter()
+            .any(|name| word.eq_ignore_ascii_case(name))
+        && part(scan.text, site.start, site.end)
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || *byte == b'_' || byte.is_ascii_digit())
 }
 
 /// Whether the name is where a directive of a configuration file, or a program that asks line by line, has it.

@@ -72,12 +72,10 @@ fn is_word(letters: &[u8]) -> bool {
     if letters.len() <= 3 {
         return true;
     }
-    let mut changes = 0;
-    let (mut run, mut longest, mut vowels) = (0, 0, 0);
+    let (mut humps, mut lower, mut run, mut longest, mut vowels) = (1, 0, 0, 0, 0);
     for (index, byte) in letters.iter().enumerate() {
-        if index > 0 && letters[index - 1].is_ascii_lowercase() && byte.is_ascii_uppercase() {
-            changes += 1;
-        }
+        humps += usize::from(index > 0 && letters[index - 1].is_ascii_lowercase() && byte.is_ascii_uppercase());
+        lower += usize::from(byte.is_ascii_lowercase());
         if matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y') {
             vowels += 1;
             run = 0;
@@ -86,7 +84,8 @@ fn is_word(letters: &[u8]) -> bool {
             longest = longest.max(run);
         }
     }
-    longest <= 5 && changes * 3 <= letters.len() && vowels * 6 >= letters.len()
+    // `getUserName` has three humps of three lower-case letters each; `ALEjTGsaXyZAQ` has four of one.
+    longest <= 5 && (humps <= 2 || lower >= 2 * humps) && vowels * 6 >= letters.len()
 }
 
 /// Something that a person would not write as a word: letters with digits, symbols inside, case without sense, many consonants.

@@ -45,7 +45,7 @@ impl Part {
         let numbers = run.get(1..)?;
         let (least, most) = match numbers.split_once(',') {
             None => (numbers.parse().ok()?, numbers.parse().ok()?),
-            Some((least, "")) => (least.parse().ok()?, u16::MAX),
+            Some((least, "")) => (least.parse().ok()?, UNBOUNDED),
             Some((least, most)) => (least.parse().ok()?, most.parse().ok()?),
         };
         Some((Part::Run { set, least, most }, after))
@@ -139,43 +139,41 @@ impl Matcher {
         }
     }
 
-    /// The whole token round the literal at `at`.
-    fn find(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
-        let mut end = at;
-        let mut secret = at;
+    /// The whole token round the literal at `at`, or how far the first run behind the literal reached: no sighting before that place
+    /// can fare better.
+    fn find(&self, text: &[u8], at: usize, work: &mut u64) -> Result<(usize, usize), usize> {
+        let start = self.start(text, at).ok_or(at)?;
+        *work += (at - start) as u64;
+        let (mut end, mut secret, mut reached) = (at, at, None);
         for (index, part) in self.parts.iter().enumerate().skip(self.anchor) {
             if index == self.secret {
                 secret = end;
             }
+            let rest = value::part(text, end, usize::MAX);
             match part {
                 Part::Literal(literal) => {
-                    if !value::part(text, end, usize::MAX).starts_with(literal) {
-                        return None;
+                    if !rest.starts_with(literal) {
+                        return Err(reached.unwrap_or(at));
                     }
                     end += literal.len();
                 }
                 Part::Run { set, least, most } => {
-                    let run = value::part(text, end, usize::MAX)
-                        .iter()
-                        .take(usize::from(*most).max(1))
-                        .take_while(|byte| holds(*set, **byte))
-                        .count();
-                    let run = if *most == u16::MAX {
-                        value::part(text, end, usize::MAX).iter().take_while(|byte| holds(*set, **byte)).count()
-                    } else {
-                        run
-                    };
-                    if run < usize::from(*least) || *set == UUID && !shape::is_uuid(value::part(text, end, end + run)) {
-                        return None;
+                    let most = if *most == UNBOUNDED { usize::MAX } else { usize::from(*most) };
+                    let run = rest.iter().take(most).take_while(|byte| holds(*set, **byte)).count();
+                    *work += run as u64;
+                    if run < usize::from(*least) || *set == UUID && !shape::is_uuid(value::part(rest, 0, run)) {
+                        return Err(reached.unwrap_or(if most == usize::MAX { end + run } else { at }));
                     }
                     end += run;
+                    if most == usize::MAX {
+                        reached = reached.or(Some(end));
+                    }
                     // The last run must be the whole of it: a longer one is something else.
-                    if index + 1 == self.parts.len()
-                        && text.get(end).is_some_and(|byte| {
-                            byte.is_ascii_alphanumeric() || holds(*set, *byte) && !matches!(byte, b'-' | b'.' | b'=')
-                        })
-                    {
-                        return None;
+                    let goes_on = |byte: &u8| {
+                        byte.is_ascii_alphanumeric() || holds(*set, *byte) && !matches!(byte, b'-' | b'.' | b'=')
+                    };
+                    if index + 1 == self.parts.len() && text.get(end).is_some_and(goes_on) {
+                        return Err(reached.unwrap_or(at));
                     }
                 }
             }
@@ -183,44 +181,48 @@ impl Matcher {
         if let Some(Part::Literal(_)) = self.parts.last()
             && text.get(end).is_some_and(u8::is_ascii_alphanumeric)
         {
-            return None;
-        }
-        let mut start = at;
-        for part in self.parts[..self.anchor].iter().rev() {
-            match part {
-                Part::Literal(literal) => {
-                    if !value::part(text, 0, start).ends_with(literal) {
-                        return None;
-                    }
-                    start -= literal.len();
-                }
-                Part::Run { set, least, most } => {
-                    let run = value::part(text, 0, start)
-                        .iter()
-                        .rev()
-                        .take(usize::from(*most))
-                        .take_while(|byte| holds(*set, **byte))
-                        .count();
-                    if run < usize::from(*least) {
-                        return None;
-                    }
-                    start -= run;
-                }
-            }
+            return Err(reached.unwrap_or(at));
         }
         // A full stop or hyphens after it belong to the sentence.
-        while end > start
-            && matches!(text[end - 1], b'.' | b'-')
-            && self.parts.last().is_some_and(|part| matches!(part, Part::Run { least, most, .. } if least != most))
+        if let Some(Part::Run { least, most, .. }) = self.parts.last()
+            && least != most
         {
-            end -= 1;
+            end -= value::part(text, start, end).iter().rev().take_while(|byte| matches!(byte, b'.' | b'-')).count();
         }
-        if !begins_token(text, start) {
-            return None;
+        Ok((if self.secret > self.anchor { secret } else { start }, end))
+    }
+
+    /// Where a token begins whose literal is at `at`.
+    fn start(&self, text: &[u8], at: usize) -> Option<usize> {
+        let mut start = at;
+        for part in self.parts.iter().take(self.anchor).rev() {
+            let head = value::part(text, 0, start);
+            start -= match part {
+                Part::Literal(literal) => head.ends_with(literal).then_some(literal.len())?,
+                Part::Run { set, least, most } => {
+                    let run = head
+                        .iter()
+                        .rev()
+                        .take(usize::from(*most).min(MAX_BEFORE))
+                        .take_while(|byte| holds(*set, **byte))
+                        .count();
+                    (run >= usize::from(*least)).then_some(run)?
+                }
+            };
         }
-        Some((if self.secret > self.anchor { secret } else { start }, end))
+        begins_token(text, start).then_some(start)
+    }
+
+    /// Whether a run has no upper bound: such a token is not looked for again within itself.
+    fn is_open(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Run { most: UNBOUNDED, .. }))
     }
 }
+
+/// The upper bound of a run that has none.
+const UNBOUNDED: u16 = u16::MAX;
+/// How far before its literal a run is followed.
+const MAX_BEFORE: usize = 128;
 
 fn holds(set: u128, byte: u8) -> bool {
     byte < 128 && set >> byte & 1 == 1
@@ -241,22 +243,46 @@ fn begins_token(text: &[u8], start: usize) -> bool {
 }
 
 /// Looks at a format whose literal was seen at `at`.
-pub(super) fn at_literal(scan: &mut Scan, matcher: &Matcher, at: usize) {
+pub(super) fn at_literal(scan: &mut Scan, number: u16, matcher: &Matcher, at: usize) {
     let text = scan.text;
-    let Some((start, end)) = matcher.find(text, at) else { return };
-    scan.work += (end - start) as u64;
+    let open = matcher.is_open();
+    if open && (at < scan.token_end || scan.failed.iter().any(|(failed, end)| *failed == number && at < *end)) {
+        return;
+    }
+    let (start, end) = match matcher.find(text, at, &mut scan.work) {
+        Ok(place) => place,
+        Err(reached) => {
+            if open && reached > at {
+                fail(scan, number, reached);
+            }
+            return;
+        }
+    };
     // `ghp_xxxxxxxx…` in a manual is no token, and words behind a short prefix are a name.
     let body = value::part(text, start, end);
     let literal = matcher.literal().map_or(0, <[u8]>::len);
     let rest = if at == start { &body[literal.min(body.len())..] } else { body };
     if is_monotonous(rest)
         || harmless::is_harmless(body)
-        || shape::is_wordy(rest) && !rest.iter().all(u8::is_ascii_digit)
+        || literal < SURE && shape::is_wordy(rest) && !rest.iter().all(u8::is_ascii_digit)
     {
+        if open {
+            fail(scan, number, end);
+        }
         return;
     }
     scan.name_end = scan.name_end.max(start);
+    scan.token_end = scan.token_end.max(end);
     scan.take(start..end, matcher.rule, "prefix, alphabet and length");
+}
+
+/// A literal of this length is no accident, whatever follows.
+const SURE: usize = 9;
+
+/// Remembers that a format need not be tried again before a place.
+fn fail(scan: &mut Scan, number: u16, end: usize) {
+    scan.failed.retain(|(failed, _)| *failed != number);
+    scan.failed.push((number, end));
 }
 
 /// Hardly any different characters: a placeholder.
@@ -283,7 +309,7 @@ mod tests {
     fn find<'a>(pattern: &'static str, text: &'a str) -> Option<&'a str> {
         let matcher = Matcher::new(pattern, 0)?;
         let at = memchr::memmem::find(text.as_bytes(), matcher.literal()?)?;
-        matcher.find(text.as_bytes(), at).map(|(start, end)| &text[start..end])
+        matcher.find(text.as_bytes(), at, &mut 0).ok().map(|(start, end)| &text[start..end])
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::harmless;
 use super::rule;
 use super::shape;
 use super::value::part;
+use super::words::{LABELS, SCHEMES_OF_ADDRESSES};
 
 /// How much of an address is looked at.
 const MAX_URL: usize = 1024;
@@ -82,7 +83,7 @@ fn ends_address(byte: u8) -> bool {
 pub(super) fn at_sign(scan: &mut Scan, at: usize) {
     let text = scan.text;
     let host = part(text, at + 1, text.len().min(at + 1 + 256));
-    if !host.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'[' | b'('))
+    if !host.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'[' | b'(' | b'/'))
         || scan.is_taken(at)
     {
         return;
@@ -142,7 +143,8 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+' | b'%' | b'\\'))
         && user.iter().any(u8::is_ascii_alphabetic);
     if !plain_user
-        || is_scheme(user)
+        || SCHEMES_OF_ADDRESSES.contains(user)
+        || LABELS.contains(user) && !has_port_or_path(host)
         || password.len() < 3
         || !is_password(password)
         || shape::is_version(password)
@@ -163,51 +165,6 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
 
 fn begins_word(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte < 0x20 || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\')
-}
-
-/// Words before a colon that are no users.
-fn is_scheme(word: &[u8]) -> bool {
-    [
-        "mailto",
-        "npm",
-        "sip",
-        "sips",
-        "xmpp",
-        "acct",
-        "im",
-        "pres",
-        "tel",
-        "git",
-        "github",
-        "workspace",
-        "patch",
-        "file",
-        "link",
-        "portal",
-        "to",
-        "from",
-        "cc",
-        "bcc",
-        "docker",
-        "image",
-        "skype",
-        "author",
-        "by",
-        "user",
-        "email",
-        "e-mail",
-        "mail",
-        "contact",
-        "maintainer",
-        "reply-to",
-        "sender",
-        "rcpt",
-        "uid",
-        "ssh",
-        "pkg",
-    ]
-    .iter()
-    .any(|scheme| word.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 /// Whether a host's name or address begins here.

@@ -217,6 +217,7 @@ fn bare_end(text: &[u8], start: usize, kind: Bare, most: usize) -> usize {
                 break;
             }
             b'&' if kind == Bare::Query => break,
+            b'&' if at == start => {}
             b'&' if begins_pair(text, at + 1)
                 || part(text, at, usize::MAX).starts_with(b"&amp;")
                 || part(text, at, usize::MAX).starts_with(b"&quot;")

@@ -41,7 +41,7 @@ pub(super) static NOTHING: Words = words!(
 
 /// Words that say how something stands, or what programs say of a password: never values.
 pub(super) static STATES: Words = words!(
-    "accepted active added again all allowed already and are as at attempt auth authentication based bearer basic be \
+    "shift files compat sss systemd nis winbind accepted active added again all allowed already and are as at attempt auth authentication based bearer basic be \
      been before by can cannot cached change changed check checked column compromised confirmed correct could created \
      denied deleted did does error exceeded existing exists expire expired expires expiring expiry fail failed \
      failure field for format found from has have here if ignored in inactive incorrect invalid is issued it length \
@@ -85,6 +85,16 @@ pub(super) static SCHEMES: Words = words!(
      aws4-hmac-sha256 aws4-ecdsa-p256-sha256 aws4-x-amz-json zoho-oauthtoken hmac signature snowflake klaviyo-api-key \
      deepl-auth-key mac shippotoken discogs fxa tst wsse usernametoken client-id apitoken api_key pve pveapitoken \
      svix scram-sha-256 plain login xoauth2 cram-md5 user pat wget"
+);
+
+/// What stands before a colon in an address without a password: `mailto:bob@host`, `npm:react@18`.
+pub(super) static SCHEMES_OF_ADDRESSES: Words = words!(
+    "mailto npm sip sips xmpp acct im pres tel git github workspace patch file link portal docker image skype ssh pkg"
+);
+
+/// What stands before a colon and an address in texts: `From:bob@example.com`.
+pub(super) static LABELS: Words = words!(
+    "to from cc bcc author by user email e-mail mail contact maintainer reply-to sender rcpt uid owner admin-contact"
 );
 
 #[cfg(test)]

@@ -5,3 +5,4 @@ mod basics;
 mod contexts;
 mod corpus;
 mod kinds;
+mod properties;

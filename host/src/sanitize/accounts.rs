@@ -1,0 +1,165 @@
+//! Passwords in small forms of their own: `IDENTIFIED BY` in SQL, lines of `.pgpass`, Postfix's static maps, and passwords that `echo` or
+//! `printf` pipe into a program that reads one.
+
+use super::command;
+use super::found::Scan;
+use super::harmless;
+use super::rule;
+use super::value::{self, Bare, part};
+
+/// `IDENTIFIED BY 'x'` and `IDENTIFIED WITH plugin BY 'x'`; what was seen ends at `at`.
+pub(super) fn at_identified(scan: &mut Scan, at: usize) {
+    let text = scan.text;
+    let mut at = value::skip_blank(text, at);
+    for word in [&b"by"[..], b"password", b"values"] {
+        if part(text, at, at + word.len()).eq_ignore_ascii_case(word)
+            && part(text, at + word.len(), at + word.len() + 1) == b" "
+        {
+            at = value::skip_blank(text, at + word.len());
+        }
+    }
+    // Prose identifies things too: `identified by the id`. Without quotation marks it must be about a user or role.
+    let place = match value::quote_at(text, at) {
+        Some(length) if text[at + length - 1] != b'`' => value::quoted(text, at),
+        Some(_) => None,
+        None => {
+            let start = scan.line_start(at);
+            let head = part(text, start, at).to_ascii_lowercase();
+            let sql =
+                [&b"user "[..], b"role ", b"grant "].iter().any(|word| memchr::memmem::find(&head, word).is_some());
+            sql.then(|| value::bare(text, at, Bare::Word))
+        }
+    };
+    let Some(place) = place else { return };
+    let mut end = place.end;
+    while end > place.start && matches!(text[end - 1], b';' | b',' | b')') && !place.quoted {
+        end -= 1;
+    }
+    let secret = part(text, place.start, end);
+    if !secret.is_empty() && !harmless::is_harmless(secret) && !(harmless::is_state(secret) && !place.quoted) {
+        scan.name_end = scan.name_end.max(end);
+        scan.take(place.start..end, rule::PASSWORD, "the password of a database's user");
+    }
+}
+
+/// A line of `.pgpass`: `host:port:database:user:password`, with the port's colons at `at`.
+pub(super) fn at_pgpass(scan: &mut Scan, at: usize) {
+    let start = scan.line_start(at);
+    let end = scan.line_end(at);
+    let line = part(scan.text, start, end).trim_ascii_end();
+    let line = line.strip_suffix(b"\"").unwrap_or(line);
+    let mut colons = memchr::memchr_iter(b':', line);
+    let Some(fourth) = colons.nth(3) else { return };
+    let fields: Vec<&[u8]> = line.splitn(5, |byte| *byte == b':').collect();
+    let [host, port, database, user, password] = fields.as_slice() else { return };
+    let plain = |field: &[u8]| {
+        field == b"*"
+            || !field.is_empty()
+                && field.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'$'))
+    };
+    let host = host.rsplit(|byte| matches!(byte, b' ' | b'"' | b'\'')).next().unwrap_or(host);
+    let good = plain(host)
+        && (*port == b"*" || !port.is_empty() && port.iter().all(u8::is_ascii_digit))
+        && plain(database)
+        && plain(user);
+    if good
+        && password.len() >= 3
+        && !harmless::is_harmless(password)
+        && !password.contains(&b' ')
+        && !password.starts_with(b"/")
+    {
+        scan.take(start + fourth + 1..start + line.len(), rule::USER_PASSWORD, "the last field of a line of .pgpass");
+    }
+}
+
+/// `static:user:password`, as Postfix has it; what was seen ends at `at`.
+pub(super) fn at_static(scan: &mut Scan, at: usize) {
+    let text = scan.text;
+    if part(text, at, at + 1) == b":"
+        || scan
+            .before(at.saturating_sub("static:".len()))
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    {
+        return;
+    }
+    let place = value::bare(text, at, Bare::Word);
+    let Some(colon) = memchr::memchr(b':', part(text, place.start, place.end)) else { return };
+    let secret = part(text, place.start + colon + 1, place.end);
+    if secret.len() >= 3 && !harmless::is_harmless(secret) {
+        scan.take(place.start + colon + 1..place.end, rule::USER_PASSWORD, "a password after its user's name");
+    }
+}
+
+/// Programs that read a password from standard input, with what on their command line says so (empty: nothing need).
+const READERS: &[(&str, &str)] = &[
+    ("sudo", "-S"),
+    ("passwd", "--stdin"),
+    ("chpasswd", ""),
+    ("", "--password-stdin"),
+    ("", "--with-token"),
+    ("", "--passphrase-fd"),
+    ("", "--passphrase-fd=0"),
+    ("", "--token-stdin"),
+    ("cryptsetup", ""),
+    ("kinit", ""),
+    ("smbpasswd", "-s"),
+    ("faillock", ""),
+    ("vncpasswd", "-f"),
+    ("openssl", "stdin"),
+    ("mount.ecryptfs", ""),
+    ("gnome-keyring-daemon", "--unlock"),
+    ("pass", "insert"),
+    ("", "-passin"),
+    ("", "--stdin"),
+    ("su", ""),
+    ("secret-tool", "store"),
+    ("ecryptfs-add-passphrase", ""),
+    ("htpasswd", "-i"),
+    ("wpa_passphrase", ""),
+    ("rclone", "obscure"),
+];
+
+/// `echo x | sudo -S …`: the arguments of `echo` or `printf`, whose name is at `at`.
+pub(super) fn at_echo(scan: &mut Scan, at: usize) {
+    let text = scan.text;
+    if at < scan.command_end || !command::starts_command(text, at) {
+        return;
+    }
+    let tokens = command::shell_tokens(text, at);
+    let Some(last) = tokens.last() else { return };
+    scan.work += (last.end - at) as u64;
+    let next = value::skip_blank(text, last.end);
+    // Not beyond what was read here, so that a line of many echoes is read once.
+    scan.command_end = scan.command_end.max(next);
+    if text.get(next) != Some(&b'|') || text.get(next + 1) == Some(&b'|') {
+        return;
+    }
+    let reader = command::shell_tokens(text, next + 1);
+    let words: Vec<&[u8]> = reader.iter().map(|token| part(text, token.start, token.end)).collect();
+    let is = |name: &str| words.iter().any(|word| word.rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes()));
+    if !READERS.iter().any(|(program, option)| (program.is_empty() || is(program)) && (option.is_empty() || is(option)))
+    {
+        return;
+    }
+    for token in tokens.iter().skip(1) {
+        let (mut start, mut end) = (token.start, token.end);
+        if let Some(length) = value::quote_at(text, start)
+            && end >= start + 2 * length
+        {
+            (start, end) = (start + length, end - length);
+        }
+        if is("chpasswd")
+            && let Some(colon) = memchr::memchr(b':', part(text, start, end))
+        {
+            start += colon + 1;
+        }
+        let secret = part(text, start, end);
+        if secret.len() >= 3
+            && !secret.starts_with(b"-")
+            && !secret.starts_with(b"%s")
+            && !harmless::is_harmless(secret)
+        {
+            scan.take(start..end, rule::COMMAND, "a password that is piped into a program");
+        }
+    }
+}
