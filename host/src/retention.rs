@@ -219,6 +219,13 @@ pub fn plan(candidates: &[Candidate], policy: &Policy, now: &Moment) -> Plan {
     plan
 }
 
+/// Why ages are not to be believed now, where that is so.
+pub fn clock_doubt(candidates: &[Candidate], now: &Moment) -> Option<ClockDoubt> {
+    let mut order: Vec<&Candidate> = candidates.iter().collect();
+    order.sort_by_key(|candidate| (std::cmp::Reverse(candidate.sequence), candidate.id));
+    Timeline::of(&order, now).doubt
+}
+
 /// When things really were, as far as that can be told.
 struct Timeline {
     /// The recorded time with the steps since then taken out, newest first.

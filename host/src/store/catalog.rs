@@ -228,6 +228,11 @@ pub(super) fn entries(db: &Connection) -> rusqlite::Result<Vec<Entry>> {
     db.prepare_cached(NEWEST_FIRST)?.query_map([], read_entry)?.collect()
 }
 
+/// The newest entries.
+pub(super) fn newest_entries(db: &Connection, limit: usize) -> rusqlite::Result<Vec<Entry>> {
+    db.prepare_cached(NEWEST_FIRST)?.query_map([], read_entry)?.take(limit).collect()
+}
+
 /// The names that begin so, at most `limit`.
 pub(super) fn ids_beginning_with(db: &Connection, prefix: &str, limit: usize) -> rusqlite::Result<Vec<SnapshotId>> {
     // Ids have digits, lower-case letters up to `f` and hyphens: `g` is behind everything that begins so.

@@ -16,6 +16,7 @@
 //! | `heartbeats` | a heartbeat as JSON text; the texts are what a snapshot's digest is of |
 //! | `events` | an event as JSON text |
 //! | `series`, `samples` | what is measured, and all points of one collector at one instant, packed |
+//! | `beat_summaries`, `sample_summaries` | the same of a minute or an hour, once it is old |
 //! | `documents` | anything else that is small and replaced as a whole, by namespace and key |
 //!
 //! Times are nanoseconds since the Unix epoch.
@@ -108,6 +109,20 @@ CREATE TABLE samples (
     points BLOB NOT NULL
 );
 CREATE INDEX samples_by_time ON samples (collector, at);
+CREATE TABLE beat_summaries (
+    width INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    PRIMARY KEY (width, at)
+) WITHOUT ROWID;
+CREATE TABLE sample_summaries (
+    width INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    collector TEXT NOT NULL,
+    points BLOB NOT NULL,
+    UNIQUE (width, at, collector)
+);
+CREATE INDEX sample_summaries_by_collector ON sample_summaries (collector, width, at);
 CREATE TABLE documents (
     namespace TEXT NOT NULL,
     key TEXT NOT NULL,

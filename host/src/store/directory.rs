@@ -24,7 +24,7 @@ pub const BACKUPS: &str = "backups";
 pub const CACHE: &str = "cache";
 
 const DIRECTORIES: [&str; 3] = [SNAPSHOTS, BACKUPS, CACHE];
-const FILES: [&str; 5] = [DATABASE, "ghost.db-wal", "ghost.db-shm", AUDIT, LOCK];
+const FILES: [&str; 6] = [DATABASE, "ghost.db-wal", "ghost.db-shm", AUDIT, LOCK, super::reserve::RESERVE];
 
 /// Why a directory is not worked in.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,9 @@ use crate::audit;
 use crate::model::{AuditHead, ChainLink, Digest, HeartbeatRange, Moment, Previous, StoreRef, Wall};
 use crate::seal::{self, Sealed};
 
+/// How many files that the catalog lacks are taken in beside other work.
+const CAUGHT_UP_AT_ONCE: usize = 16;
+
 /// A snapshot that is durable. Only the store makes one, so nothing else can be published.
 #[derive(Debug)]
 pub struct Stored {
@@ -80,6 +83,7 @@ impl Tally {
 #[derive(Debug)]
 pub struct ExclusiveStore {
     pub(super) directory: StateDirectory,
+    pub(super) folder: Folder,
     pub(super) snapshots: Folder,
     pub(super) db: Connection,
     pub(super) audit: audit::Log,
@@ -106,9 +110,8 @@ impl ExclusiveStore {
     /// Takes the lock, opens or makes what is there, and finishes or undoes what was begun when it was last left.
     pub fn open(path: &Path, now: &Moment) -> Result<(Self, StartReport), StoreError> {
         let directory = StateDirectory::prepare(path)?;
-        let folder = directory.open()?;
-        let lock = WriterLock::take(&folder, directory::LOCK, now.wall)?;
-        start::open(directory, &folder, lock, now)
+        let lock = WriterLock::take(&directory.open()?, directory::LOCK, now.wall)?;
+        start::open(directory, lock, now)
     }
 
     /// Sets the database aside, because of an error that says that it is damaged
@@ -117,10 +120,8 @@ impl ExclusiveStore {
     pub fn replace_database(self, error: &StoreError, now: &Moment) -> Result<(Self, StartReport), StoreError> {
         let Self { directory, db, lock, .. } = self;
         drop(db);
-        let folder = directory.open()?;
-        let aside = start::set_database_aside(&directory, &folder, error, now)?;
-        start::open(directory, &folder, lock, now)
-            .map(|(store, report)| (store, StartReport { database: aside, ..report }))
+        let aside = start::set_database_aside(&directory, error, now)?;
+        start::open(directory, lock, now).map(|(store, report)| (store, StartReport { database: aside, ..report }))
     }
 
     /// Where it is.
@@ -179,6 +180,7 @@ impl ExclusiveStore {
         if !fits {
             return Err(StoreError::OutOfPlace { id: entry.id, sealed: entry.sequence, next });
         }
+        self.try_to_catch_up();
         self.change(|snapshots| snapshots.create(&directory::snapshot_file(entry.id), bytes))?;
         let catalog_error = self.advance(&entry).and_then(|()| self.catalogue(&entry, batch)).err();
         if let Some(error) = &catalog_error {
@@ -212,8 +214,20 @@ impl ExclusiveStore {
     pub fn catch_up(&mut self, limit: usize) -> Result<usize, StoreError> {
         let from = self.uncatalogued.len().saturating_sub(limit);
         let some = self.uncatalogued.split_off(from);
-        start::take_in(self, &some)?;
+        if let Err(error) = start::take_in(self, &some) {
+            self.uncatalogued.extend(some);
+            return Err(error);
+        }
         Ok(self.uncatalogued.len())
+    }
+
+    /// The same at a time when room is likely to be there again, without a fuss where it is not.
+    pub(super) fn try_to_catch_up(&mut self) {
+        if !self.uncatalogued.is_empty()
+            && let Err(error) = self.catch_up(CAUGHT_UP_AT_ONCE)
+        {
+            tracing::debug!(%error, "The catalog still lacks snapshots.");
+        }
     }
 
     fn catalogue(&mut self, entry: &Entry, batch: &Batch) -> Result<(), StoreError> {
@@ -224,7 +238,7 @@ impl ExclusiveStore {
         self.audit.append(entry.captured_at, "capture", data)?;
         // An intent that was not carried out must be found by the next start.
         let settled = self.unfinished.is_empty().then(|| self.audit.length());
-        let stamp = self.stamp.clone().unwrap_or_default();
+        let stamp = self.stamp_to_store();
         self.transact(batch, "catalogue", |db| {
             catalog::insert(db, entry)?;
             if let Some(heartbeats) = &entry.heartbeats {
@@ -283,6 +297,11 @@ impl ExclusiveStore {
         self.tally = Tally::default();
         // Heartbeats that were recorded after the link was asked for belong to the next snapshot.
         if came_between { start::count_heartbeats(self, sealed) } else { Ok(()) }
+    }
+
+    /// What the catalog may say of the directory: nothing while it lacks files.
+    pub(super) fn stamp_to_store(&self) -> String {
+        if self.uncatalogued.is_empty() { self.stamp.clone().unwrap_or_default() } else { String::new() }
     }
 
     /// Changes something in the directory of snapshots. As long as nobody else does, its stamp says that the catalog

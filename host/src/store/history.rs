@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::batch::{CollectorState, Document, SectionMeta, StoredFinding, StoredSection};
 use super::catalog::json_column;
 use super::database::int;
+use super::rollup::{self, BeatSummary, Summary};
 use super::samples;
 use crate::model::{Attributes, Event, Heartbeat, Moment, Reading, Section, Wall};
 
@@ -178,6 +179,86 @@ pub(super) fn points(
         Ok(points.filter(|(id, _)| wanted.contains(id)).map(|(id, reading)| (at, id, reading)).collect::<Vec<_>>())
     })?;
     Ok(found.into_iter().rev().flatten().collect())
+}
+
+/// A stretch of a series: one point, a minute or an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct HistoryPoint {
+    /// When it begins.
+    pub at: Wall,
+    /// How many seconds it stands for; 0 for one point.
+    pub width_seconds: u32,
+    /// What was read.
+    #[serde(flatten)]
+    pub value: Summary,
+}
+
+/// A stretch of heartbeats: one, a minute or an hour.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BeatStretch {
+    /// When it begins.
+    pub at: Wall,
+    /// How many seconds it stands for; 0 for one heartbeat.
+    pub width_seconds: u32,
+    /// What they said.
+    #[serde(flatten)]
+    pub beats: BeatSummary,
+}
+
+/// A series at the finest resolution that is kept of each time, oldest first. Histograms have none; of counters it is
+/// the total, whose mean is not kept.
+pub(super) fn metric_history(
+    db: &Connection,
+    collector: &str,
+    series: u32,
+    span: &Span,
+) -> rusqlite::Result<Vec<HistoryPoint>> {
+    let [since, until, limit] = span.parameters();
+    let query = "SELECT at, width, points FROM sample_summaries WHERE collector = ?4 AND width IN (60, 3600) \
+                 AND at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT ?3";
+    let rolled = rows(db, query, (since, until, limit, collector), |row| {
+        let mut summaries = samples::unpack_summaries(row.get_ref(2)?.as_blob()?);
+        let found = summaries.find(|(id, _)| *id == series).and_then(|(_, summary)| value_of(&summary));
+        let (at, width) = (Wall(row.get(0)?), row.get(1)?);
+        Ok(found.map(|value| (at, width, value)))
+    })?;
+    let rolled =
+        rolled.into_iter().flatten().map(|(at, width_seconds, value)| HistoryPoint { at, width_seconds, value });
+    let raw = points(db, collector, &[series], span)?.into_iter().filter_map(|(at, _, reading)| {
+        let value = value_of(&samples::SampleSummary::of(reading))?;
+        Some(HistoryPoint { at, width_seconds: 0, value })
+    });
+    let mut all: Vec<HistoryPoint> = rolled.chain(raw).collect();
+    all.sort_by_key(|point| (point.at, point.width_seconds));
+    Ok(last_of(all, span.limit))
+}
+
+/// Heartbeats at the finest resolution that is kept of each time, oldest first.
+pub(super) fn beat_history(db: &Connection, span: &Span) -> rusqlite::Result<Vec<BeatStretch>> {
+    let query = "SELECT at, width, summary FROM beat_summaries WHERE at BETWEEN ?1 AND ?2 ORDER BY at DESC LIMIT ?3";
+    let rolled = rows(db, query, span.parameters(), rollup::read_beat_summary)?;
+    let rolled = rolled.into_iter().map(|(at, width_seconds, beats)| BeatStretch { at, width_seconds, beats });
+    let raw = heartbeats(db, span)?;
+    let raw = raw.iter().map(|beat| BeatStretch { at: beat.at, width_seconds: 0, beats: BeatSummary::of(beat) });
+    let mut all: Vec<BeatStretch> = rolled.chain(raw).collect();
+    all.sort_by_key(|stretch| (stretch.at, stretch.width_seconds));
+    Ok(last_of(all, span.limit))
+}
+
+fn value_of(summary: &samples::SampleSummary) -> Option<Summary> {
+    match summary {
+        samples::SampleSummary::Gauge(summary) => Some(*summary),
+        samples::SampleSummary::Counter { count, min, max, last } => {
+            Some(Summary { min: *min as f64, mean: *last as f64, max: *max as f64, last: *last as f64, count: *count })
+        }
+        samples::SampleSummary::Histogram { .. } => None,
+    }
+}
+
+fn last_of<T>(mut all: Vec<T>, limit: u64) -> Vec<T> {
+    let surplus = all.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+    all.drain(..surplus);
+    all
 }
 
 /// The rows that can be read. One that cannot is left out and logged: a broken row must not hide the others.

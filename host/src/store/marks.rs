@@ -111,7 +111,7 @@ impl ExclusiveStore {
     }
 
     fn catalogue_mark(&mut self, id: SnapshotId, mark: Option<&Mark>) -> Result<(), StoreError> {
-        let stamp = self.stamp.clone().unwrap_or_default();
+        let stamp = self.stamp_to_store();
         self.transact(&Batch::default(), "catalogue", |db| {
             catalog::set_mark(db, id, mark)?;
             database::set_meta(db, start::STAMP, &stamp)

@@ -6,6 +6,7 @@
 //! <data>/ghost.db                         `database` describes its tables
 //! <data>/audit.jsonl                      `crate::audit` describes its lines
 //! <data>/lock                             held by the only writer; who that is
+//! <data>/reserve                          room for the day the disk is full
 //! ```
 //!
 //! The files are the truth of snapshots. The catalog is made from them and can be made again; a damaged database
@@ -32,6 +33,8 @@ mod name;
 mod prune;
 mod reader;
 mod repair;
+mod reserve;
+mod rollup;
 mod samples;
 mod start;
 #[cfg(test)]
@@ -53,12 +56,13 @@ pub use directory::{
 pub use disk::{DiskError, Folder, TEMPORARY_PREFIX, atomic_write};
 pub use error::StoreError;
 pub use exclusive::{ExclusiveStore, Stored};
-pub use history::{MAX_ROWS, NumberedEvent, Series, Span};
+pub use history::{BeatStretch, HistoryPoint, MAX_ROWS, NumberedEvent, Series, Span};
 pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
 pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
 pub use reader::{Filter, Reader, Source};
 pub use repair::{DAMAGED_SUFFIX, Repaired};
+pub use rollup::{BeatSummary, DaemonSummary, HOUR_SECONDS, HistoryPolicy, MINUTE_SECONDS, Summary};
 pub use start::{DatabaseStart, StartReport};
 pub use verify::{HeartbeatCheck, Verification, verify_file};

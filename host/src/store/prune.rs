@@ -13,6 +13,7 @@ use super::database::{self, refused};
 use super::directory;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
+use super::reserve;
 use super::start::{self, removed_of};
 use crate::model::{Moment, Trigger, Wall};
 use crate::retention::{self, Candidate, ClockDoubt, Importance, KeepReason, Plan, Policy, RemoveReason};
@@ -74,6 +75,9 @@ impl ExclusiveStore {
         if !dry_run && let Err(error) = self.finish_deletions(now.wall) {
             tracing::warn!(%error, "Snapshots that were to be deleted are still there.");
         }
+        if !dry_run {
+            self.try_to_catch_up();
+        }
         let mut entries = catalog::entries(&self.db).map_err(refused("list", &self.directory.database()))?;
         entries.retain(|entry| self.unfinished.iter().all(|removed| removed.id != entry.id));
         let mut pruned = plan_retention(entries, policy, now);
@@ -93,8 +97,15 @@ impl ExclusiveStore {
     /// Deletes snapshots, each with its reason. They are gone, or will be after the next start, once this has
     /// written the intent; an error after that says what is still to be done.
     pub(super) fn delete(&mut self, removed: Vec<Removed>, now: Wall) -> Result<(), StoreError> {
-        self.audit.append(now, "delete", json!({ "snapshots": removed }))?;
-        self.audit.sync()?;
+        let data = json!({ "snapshots": removed });
+        let mut write = |data| {
+            self.audit.append(now, "delete", data)?;
+            self.audit.sync().map(drop)
+        };
+        match write(data.clone()) {
+            Err(error) if error.is_full() && reserve::give_up(&self.folder) => write(data)?,
+            other => other?,
+        }
         self.unfinished.extend(removed);
         self.finish_deletions(now)
     }
@@ -120,7 +131,7 @@ impl ExclusiveStore {
             }
         }
         let settled = self.unfinished.is_empty().then(|| self.audit.length().to_string());
-        let stamp = self.stamp.clone().unwrap_or_default();
+        let stamp = self.stamp_to_store();
         let carried_out = self.snapshots.sync().map_err(StoreError::from).and_then(|()| {
             self.transact(&Batch::default(), "catalogue", |db| {
                 done.iter().try_for_each(|removed| catalog::remove(db, removed, now))?;
@@ -132,6 +143,7 @@ impl ExclusiveStore {
             self.unfinished.extend(done);
             return Err(error);
         }
+        reserve::take(&self.folder)?;
         start::refresh_newest(self)?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -188,7 +200,8 @@ impl Pruned {
     }
 }
 
-fn candidate(entry: &Entry) -> Candidate {
+/// A snapshot as far as retention goes.
+pub(super) fn candidate(entry: &Entry) -> Candidate {
     let importance = match &entry.mark {
         Some(mark) if mark.by_hand => Importance::ByHand,
         // `ghostd snapshot --important` is a hand too.

@@ -14,7 +14,7 @@ use super::database;
 use super::directory::{self, SNAPSHOTS};
 use super::disk::Folder;
 use super::error::StoreError;
-use super::history::{self, NumberedEvent, Series, Span};
+use super::history::{self, BeatStretch, HistoryPoint, NumberedEvent, Series, Span};
 use super::listing::{Difference, entry_of_file};
 use super::name::Name;
 use super::start;
@@ -182,6 +182,16 @@ impl Reader {
         span: &Span,
     ) -> Result<Vec<(Wall, u32, Reading)>, StoreError> {
         self.ask(|db| history::points(db, collector, series, span))
+    }
+
+    /// A series at the finest resolution that is kept of each time, oldest first.
+    pub fn metric_history(&self, collector: &str, series: u32, span: &Span) -> Result<Vec<HistoryPoint>, StoreError> {
+        self.ask(|db| history::metric_history(db, collector, series, span))
+    }
+
+    /// Heartbeats at the finest resolution that is kept of each time, oldest first.
+    pub fn beat_history(&self, span: &Span) -> Result<Vec<BeatStretch>, StoreError> {
+        self.ask(|db| history::beat_history(db, span))
     }
 
     /// The snapshots' directory.

@@ -20,6 +20,7 @@ use super::error::StoreError;
 use super::exclusive::{ExclusiveStore, Head, Tally};
 use super::lock::WriterLock;
 use super::marks::MarksSaid;
+use super::reserve;
 use crate::audit;
 use crate::model::{Moment, Previous, SnapshotId, StoreId, StoreRef, Wall};
 use crate::seal;
@@ -40,6 +41,9 @@ pub(super) const SETTLED: &str = "audit_settled";
 pub(super) const STAMP: &str = "directory_stamp";
 /// The number of the last heartbeat that a snapshot has.
 pub(super) const SEALED_BEAT: &str = "sealed_beat";
+
+/// The number of the last heartbeat that was rolled up.
+pub(super) const ROLLED_BEAT: &str = "rolled_beat";
 
 /// What became of the database at the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -103,15 +107,13 @@ struct FromAudit {
 /// and the audit log alone have to do.
 pub(super) fn open(
     directory: StateDirectory,
-    folder: &Folder,
     lock: WriterLock,
     now: &Moment,
 ) -> Result<(ExclusiveStore, StartReport), StoreError> {
-    match attempt(directory.clone(), folder, lock.share()?, now) {
+    match attempt(directory.clone(), lock.share()?, now) {
         Err(error) if is_beyond_use(&error) => {
-            let aside = set_database_aside(&directory, folder, &error, now)?;
-            attempt(directory, folder, lock, now)
-                .map(|(store, report)| (store, StartReport { database: aside, ..report }))
+            let aside = set_database_aside(&directory, &error, now)?;
+            attempt(directory, lock, now).map(|(store, report)| (store, StartReport { database: aside, ..report }))
         }
         other => other,
     }
@@ -120,7 +122,6 @@ pub(super) fn open(
 /// Gives a damaged database another name.
 pub(super) fn set_database_aside(
     directory: &StateDirectory,
-    folder: &Folder,
     error: &StoreError,
     now: &Moment,
 ) -> Result<DatabaseStart, StoreError> {
@@ -128,20 +129,20 @@ pub(super) fn set_database_aside(
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    let aside = rename_database(folder, now.wall)?;
+    let aside = rename_database(&directory.open()?, now.wall)?;
     tracing::warn!(%why, aside, "The database is damaged and set aside; a new one is made.");
     Ok(DatabaseStart::SetAside { path: directory.path().join(aside), why })
 }
 
 fn attempt(
     directory: StateDirectory,
-    folder: &Folder,
     lock: WriterLock,
     now: &Moment,
 ) -> Result<(ExclusiveStore, StartReport), StoreError> {
     let mut report = StartReport::default();
     let snapshots = directory.open_snapshots()?;
-    for folder in [folder, &Folder::open(&directory.backups())?] {
+    let folder = directory.open()?;
+    for folder in [&folder, &Folder::open(&directory.backups())?] {
         report.temporaries_removed += folder.remove_temporaries()?;
     }
     let (db, settled) = open_database(&directory, &mut report)?;
@@ -179,6 +180,7 @@ fn attempt(
     let mut store = ExclusiveStore {
         series: SeriesIndex::load(&db).map_err(refused("read", &directory.database()))?,
         directory,
+        folder,
         snapshots,
         db,
         audit,
@@ -218,14 +220,16 @@ fn attempt(
     if let Some(listed) = &listed {
         note_vanished(&mut store, listed, &said, now.wall, &mut report)?;
     }
-    if !(store.uncatalogued.is_empty() && report.rejected.is_empty()) {
-        // What the catalog does not know has to be looked for.
+    if !report.rejected.is_empty() {
+        // What the catalog does not have has to be looked for by everybody.
         store.stamp = None;
     }
     note_troubles(&mut store, &report, now.wall)?;
+    reserve::take(&store.folder)?;
     settle(&mut store)?;
     let newest = store.newest.as_ref().and_then(|newest| newest.heartbeats.as_ref()).map_or(0, |range| range.last);
     count_heartbeats(&mut store, newest.max(settled.sealed_beat))?;
+    store.last_beat = store.last_beat.max(settled.rolled_beat);
     Ok((store, report))
 }
 
@@ -317,6 +321,7 @@ impl Listed {
 struct Settled {
     offset: u64,
     sealed_beat: u64,
+    rolled_beat: u64,
     stamp: Option<String>,
     identity: Option<StoreRef>,
     head: Option<Head>,
@@ -343,6 +348,7 @@ fn read_settled(db: &Connection) -> rusqlite::Result<Settled> {
     Ok(Settled {
         offset: number(SETTLED)?.unwrap_or(0),
         sealed_beat: number(SEALED_BEAT)?.unwrap_or(0),
+        rolled_beat: number(ROLLED_BEAT)?.unwrap_or(0),
         identity: database::meta(db, STORE)?.and_then(|text| serde_json::from_str(&text).ok()),
         stamp: database::meta(db, STAMP)?,
         head: last_removed.map(|removed| Head {
@@ -517,7 +523,7 @@ pub(super) fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
     store.audit.sync()?;
     let length = store.audit.length().to_string();
     let identity = serde_json::to_string(&store.identity).unwrap_or_default();
-    let stamp = store.stamp.clone().unwrap_or_default();
+    let stamp = store.stamp_to_store();
     store
         .transact(&Batch::default(), "settle", |db| {
             database::set_meta(db, STORE, &identity)?;

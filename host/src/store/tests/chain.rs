@@ -134,3 +134,26 @@ fn another_writer_is_refused_and_told_who() {
     assert_eq!(holder.control_socket.as_deref(), Some(std::path::Path::new("/run/ghostd.sock")));
     assert_eq!(holder.started_at, Wall(START.0));
 }
+
+#[test]
+fn a_snapshot_whose_catalog_entry_failed_is_found_and_taken_in_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    capture(&mut store, &at(0));
+    let link = store.link().unwrap();
+    fault::inject(1 + 5, 1, Errno::NOSPC);
+    let stored = store.put_bytes(&file_of(&body(&link, &at(300))), &Batch::default()).unwrap();
+    assert!(fault::end().ends_with(&["audit append", "audit cut", "audit append"]));
+    assert!(stored.catalog_error().unwrap().is_full());
+    let listed = |limit| {
+        let filter = Filter { limit: Some(limit), ..Filter::default() };
+        let entries = Reader::open(dir.path()).unwrap().list(&filter).unwrap();
+        entries.into_iter().map(|entry| entry.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!((store.uncatalogued(), listed(9)), (1, vec![2, 1]));
+    capture(&mut store, &at(600));
+    assert_eq!((store.uncatalogued(), listed(9)), (0, vec![3, 2, 1]));
+    drop(store);
+    assert_eq!(open(dir.path()).1, StartReport::default());
+    assert_eq!(listed(9), [3, 2, 1]);
+}

@@ -5,5 +5,6 @@ mod prune;
 mod reader;
 mod records;
 mod repair;
+mod rollup;
 mod start;
 mod verify;

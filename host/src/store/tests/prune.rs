@@ -141,3 +141,19 @@ fn a_start_finishes_what_was_intended() {
     assert_eq!(files(dir.path()).len(), 9);
     assert!(verify(dir.path()).is_intact());
 }
+
+#[test]
+fn a_full_disk_does_not_keep_retention_from_freeing_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, entries) = ten(dir.path());
+    // The first write of the audit line finds no room. The second does, once the reserve is given up.
+    fault::inject(1, 1, Errno::NOSPC);
+    let pruned = store.prune(&keep(4), &at(3_000), false).unwrap();
+    let steps = fault::end();
+    assert_eq!(pruned.removed.len(), 5);
+    let expected = ["audit append", "audit cut", "audit append", "unlink", "audit append", "audit sync", "unlink"];
+    assert_eq!(steps[..7], expected, "the reserve is unlinked, and the line written again");
+    assert!(dir.path().join("reserve").exists(), "taken again once there is room");
+    assert_eq!(files(dir.path()).len(), entries.len() - 5);
+    assert!(verify(dir.path()).is_intact());
+}
