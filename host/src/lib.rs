@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod board;
+pub mod chain;
 pub mod clean;
 pub mod cli;
 pub mod clock;

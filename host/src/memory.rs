@@ -69,3 +69,15 @@ pub fn recall(
     });
     Memory { board, collectors, last_snapshot, next_heartbeat }
 }
+
+/// A section's row.
+pub fn stored_section(one: &Posted) -> store::StoredSection {
+    store::StoredSection {
+        collector: one.collector.to_string(),
+        collected_at: one.collected.clone(),
+        generation: one.generation,
+        component_sha256: Some(one.component_sha256),
+        config_sha256: Some(one.config_sha256),
+        section: one.section.get().clone(),
+    }
+}

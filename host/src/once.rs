@@ -9,12 +9,12 @@ use std::sync::Arc;
 use crate::board::FindingChange;
 use crate::clean;
 use crate::collect::Collectors;
-use crate::daemon::{sanitizer_sha256, stored_section};
 use crate::dropins;
-use crate::memory::Memory;
+use crate::memory::{Memory, stored_section};
 use crate::merge::{self, About};
 use crate::model::Trigger;
-use crate::recorder::{Capture, chain};
+use crate::chain::chain;
+use crate::recorder::Capture;
 use crate::store::{Batch, CollectorState};
 use crate::wiring::{self, Machinery};
 
@@ -137,7 +137,7 @@ pub fn take(
         ended: ended.clone(),
         missed: 0,
         config_sha256: machinery.config_sha256,
-        sanitizer_sha256: sanitizer_sha256(&machinery.sanitizer),
+        sanitizer_sha256: machinery.sanitizer_sha256(),
     };
     let draft =
         merge::merge(about, machinery.host(&ended), &board, &collectors.expected(), collectors.health());

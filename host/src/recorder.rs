@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::chain::chain;
 use crate::clean::Sanitized;
 use crate::clock::Clock;
 use crate::model::{SnapshotFinding, SnapshotId, Wall};
@@ -265,19 +266,4 @@ enum RecordError {
     Seal(#[from] seal::SealError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }

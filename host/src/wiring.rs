@@ -92,7 +92,7 @@ impl Machinery {
         let cache = cache_dir.and_then(|dir| match Cache::open(dir, &engine) {
             Ok(cache) => Some(cache),
             Err(error) => {
-                let error = crate::recorder::chain(&error);
+                let error = crate::chain::chain(&error);
                 tracing::warn!(error, "Collectors are compiled in memory at each start.");
                 None
             }
@@ -111,6 +111,12 @@ impl Machinery {
             cache_dir: cache_dir.map(Path::to_owned),
             config,
         })
+    }
+
+    /// SHA-256 of the sanitizer's rules.
+    pub fn sanitizer_sha256(&self) -> Digest {
+        let hex = self.sanitizer.rules_sha256();
+        hex.parse().unwrap_or_else(|_| Digest::of(hex.as_bytes()))
     }
 
     /// What a snapshot says of the machine, now.

@@ -137,7 +137,7 @@ fn data(data_dir: &Path) -> Check {
         Ok(Some(holder)) => format!("{} (pid {} writes to it)", data_dir.display(), holder.pid),
         Ok(None) if data_dir.exists() => format!("{} (no ghostd runs on it)", data_dir.display()),
         Ok(None) => format!("{} (not made yet)", data_dir.display()),
-        Err(error) => return Check::new("data", false, crate::recorder::chain(&error), "give it to the user that runs ghostd, mode 0700"),
+        Err(error) => return Check::new("data", false, crate::chain::chain(&error), "give it to the user that runs ghostd, mode 0700"),
     };
     Check::new("data", true, found, "")
 }
@@ -152,6 +152,6 @@ fn sandbox(data_dir: &Path) -> Check {
     }
     match Cache::open(&data_dir.join(store::CACHE), &engine) {
         Ok(_) => Check::new("sandbox", true, "collectors can run, compiled ones are kept", ""),
-        Err(error) => Check::new("sandbox", false, crate::recorder::chain(&error), "collectors are compiled in memory at each start, which costs some 50 MB"),
+        Err(error) => Check::new("sandbox", false, crate::chain::chain(&error), "collectors are compiled in memory at each start, which costs some 50 MB"),
     }
 }

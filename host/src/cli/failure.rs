@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output;
-use crate::recorder::chain;
+use crate::chain::chain;
 
 /// Why a command did not do what it was asked. Exit status 2.
 #[derive(Debug)]

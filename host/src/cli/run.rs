@@ -13,7 +13,8 @@ use crate::control;
 use crate::daemon::{self, Setup, Told};
 use crate::memory;
 use crate::model::SnapshotFinding;
-use crate::recorder::{Recorder, chain};
+use crate::chain::chain;
+use crate::recorder::Recorder;
 use crate::store::{DatabaseStart, ExclusiveStore, LockError, Source, StartReport, StoreError};
 use crate::wiring::Machinery;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 use super::{Daemon, Message, Told};
+use crate::chain::chain;
 use crate::clean;
 use crate::config::Config;
 use crate::control::{self, Answer};
@@ -157,7 +158,7 @@ impl Daemon {
             ended: now.clone(),
             missed,
             config_sha256: self.machinery.config_sha256,
-            sanitizer_sha256: sanitizer_sha256(&self.machinery.sanitizer),
+            sanitizer_sha256: self.machinery.sanitizer_sha256(),
         };
         let draft = merge::merge(
             about,
@@ -176,7 +177,7 @@ impl Daemon {
                     let _ = inbox.blocking_send(Message::Stored(result));
                 });
             }
-            Err(error) => self.stored(Err(recorder::chain(&error)), now),
+            Err(error) => self.stored(Err(chain(&error)), now),
         }
     }
 
@@ -212,10 +213,4 @@ impl Daemon {
             self.start_capture(next, now);
         }
     }
-}
-
-/// SHA-256 of the sanitizer's rules.
-pub(crate) fn sanitizer_sha256(sanitizer: &crate::sanitize::Sanitizer) -> crate::model::Digest {
-    let hex = sanitizer.rules_sha256();
-    hex.parse().unwrap_or_else(|_| crate::model::Digest::of(hex.as_bytes()))
 }

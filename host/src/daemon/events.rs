@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::Daemon;
+use crate::memory::stored_section;
 use crate::board::{FindingChange, FindingChangeKind, Posted};
 use crate::model::{EventKind, EventSeverity, Moment, Severity};
-use crate::store::{Batch, CollectorState, Points, StoredFinding, StoredSection};
+use crate::store::{Batch, CollectorState, Points, StoredFinding};
 
 /// Adds what one call brought to a batch.
 pub(super) fn arrived(
@@ -29,18 +30,6 @@ pub(super) fn arrived(
     }
     if let Some(entries) = state {
         batch.states.push(CollectorState { collector: collector.to_owned(), entries });
-    }
-}
-
-/// A section's row.
-pub(crate) fn stored_section(one: &Posted) -> StoredSection {
-    StoredSection {
-        collector: one.collector.to_string(),
-        collected_at: one.collected.clone(),
-        generation: one.generation,
-        component_sha256: Some(one.component_sha256),
-        config_sha256: Some(one.config_sha256),
-        section: one.section.get().clone(),
     }
 }
 

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Daemon, Message, file_of};
+use crate::chain::chain;
 use crate::config::Collector;
 use crate::dropins::{self, FileWatch};
 use crate::model::{EventKind, EventSeverity, Moment};
 use crate::plugins::load::{LoadError, Loaded};
-use crate::recorder;
 use crate::wiring;
 
 /// What loading brought.
@@ -153,7 +153,7 @@ impl Daemon {
         if self.loading.wanted.get(&name) != Some(&collector) {
             return;
         }
-        let loaded = loaded.map_err(|error| recorder::chain(&error)).and_then(|loaded| self.check_keys(&name, loaded));
+        let loaded = loaded.map_err(|error| chain(&error)).and_then(|loaded| self.check_keys(&name, loaded));
         let running = self.collectors.iter().any(|(other, loaded)| **other == *name && loaded.is_ok());
         match &loaded {
             Ok(loaded) => {

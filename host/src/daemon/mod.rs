@@ -477,5 +477,3 @@ pub(crate) fn file_of(collector: &crate::config::Collector) -> Option<PathBuf> {
 }
 
 pub(crate) use beat::word;
-pub(crate) use capture::sanitizer_sha256;
-pub(crate) use events::stored_section;

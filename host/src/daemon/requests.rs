@@ -81,7 +81,7 @@ impl Daemon {
             return Ok("nothing has changed".to_owned());
         }
         let cache = self.machinery.cache_dir.clone();
-        let machinery = Machinery::with_kept(config, cache.as_deref(), Arc::clone(&self.machinery.context.services.kept)).map_err(|error| crate::recorder::chain(&error))?;
+        let machinery = Machinery::with_kept(config, cache.as_deref(), Arc::clone(&self.machinery.context.services.kept)).map_err(|error| crate::chain::chain(&error))?;
         let now = self.now();
         let facts = self.machinery.facts.clone();
         self.machinery = Machinery { facts, ..machinery };

@@ -16,10 +16,9 @@ use crate::usage::{Usage, cpu_ms};
 pub(crate) const SECTION: &str = "processes";
 /// The form of its body.
 pub(crate) const SCHEMA: &str = "ghost.processes/1";
-/// The key of its state.
 /// Characters of a command line that are shown.
 const COMMAND_LINE_CHARS: usize = 256;
-
+/// The key of its state.
 const STATE_KEY: &str = "processes.1";
 /// As many as the host gives at once.
 const MAX_PROCESSES: u32 = 32_768;
