@@ -114,7 +114,9 @@ pub(crate) fn logfmt_level(line: &[u8]) -> Option<Level> {
                 if is_level_key(&line[key_start..at]) {
                     let value = line[at + 1..].strip_prefix(b"\"").unwrap_or(&line[at + 1..]);
                     let word = value.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-                    if let Some(level) = level_value(&value[..word]) {
+                    // A number below ten is syslog's to one and the opposite to another: it says nothing.
+                    if let Some(level) = level_value(&value[..word]).filter(|_| word != 1 || !value[0].is_ascii_digit())
+                    {
                         return Some(level);
                     }
                 }

@@ -150,6 +150,9 @@ impl Reader<'_> {
         let before = start.checked_sub(1).map_or(b'\n', |i| self.line[i]);
         let after = self.line.get(stop).copied().unwrap_or(b'\n');
         if letters == 0 {
+            if others > 0 && after == b'[' && !self.tagged && self.header.has_time && self.tag(run, start, after) {
+                return false;
+            }
             if others == 0 || digits > 0 {
                 self.digits(run, before, after, stop);
             }
@@ -335,8 +338,12 @@ impl Reader<'_> {
         } else if after != b':' || !self.header.has_time && self.runs > 1 {
             return false;
         }
+        // `FAILED: x` shouts; a program's name has a number behind it if it does.
+        if end == stop && run.iter().all(|b| b.is_ascii_uppercase() || *b == b'_') {
+            return false;
+        }
         let colon = self.line.get(end) == Some(&b':') && matches!(self.line.get(end + 1), None | Some(b' ' | b'\t'));
-        let date = run[0].is_ascii_digit();
+        let date = run[0].is_ascii_digit() && end == stop;
         if !colon || date {
             return false;
         }
@@ -344,7 +351,9 @@ impl Reader<'_> {
         // Without a timestamp or a number it may as well be the first word of the message (`ValueError: x`).
         if self.header.has_time || end > stop || self.header.level.is_some() {
             self.header.program = start..stop;
-            self.header.message = self.header.message.max(end + 1);
+            // What has no number behind it may be the first word of the message as well: it stays with it.
+            let message = if end > stop { end + 1 } else { start };
+            self.header.message = self.header.message.max(message);
         }
         self.prose = 0;
         self.last = Last::Start;

@@ -187,6 +187,8 @@ const PHRASES: [&[Phrase]; 26] = [
         phrase("exited with signal", Anywhere, High, Kind::Line),
         phrase("error", Position, Medium, Kind::Line),
         phrase("errors", Position, Medium, Kind::Line),
+        phrase("errno=", NonZero, Medium, Kind::Line),
+        phrase("err=", NonZero, Medium, Kind::Line),
         phrase("erroneous", Position, Medium, Kind::Line),
         phrase("exception", Position, Medium, Kind::Line),
         phrase("exceptions", Position, Medium, Kind::Line),
@@ -231,6 +233,7 @@ const PHRASES: [&[Phrase]; 26] = [
         phrase("invoked oom-killer", Anywhere, Critical, Kind::Kernel),
         phrase("internal error: oops", Anywhere, Critical, Kind::Kernel),
         phrase("invalid user", Anywhere, Low, Kind::Login),
+        phrase("illegal", Position, Medium, Kind::Line),
         phrase("is healthy again", Undone, Low, Kind::Recovery),
     ],
     // j
@@ -247,7 +250,9 @@ const PHRASES: [&[Phrase]; 26] = [
     &[phrase("lost connection", Saying, Medium, Kind::Line), phrase("leaksanitizer", Anywhere, High, Kind::Trace)],
     // m
     &[
-        phrase("machine check", Anywhere, Critical, Kind::Kernel),
+        phrase("machine check exception", Anywhere, Critical, Kind::Kernel),
+        phrase("machine check event", Anywhere, Critical, Kind::Kernel),
+        phrase("machine check:", Anywhere, Critical, Kind::Kernel),
         phrase("metadata i/o error", Anywhere, High, Kind::Line),
         phrase("metadata corruption", Anywhere, High, Kind::Line),
         phrase("medium error", Anywhere, High, Kind::Line),
@@ -258,6 +263,8 @@ const PHRASES: [&[Phrase]; 26] = [
     &[
         phrase("not responding", Saying, Medium, Kind::Line),
         phrase("not able to", Saying, Medium, Kind::Line),
+        phrase("not reachable", Saying, Medium, Kind::Line),
+        phrase("network is down", Saying, Medium, Kind::Line),
         phrase("not ok", Start, Medium, Kind::Line),
         phrase("no route to host", Saying, Medium, Kind::Line),
         phrase("no space left", Saying, High, Kind::Line),
@@ -444,7 +451,8 @@ impl Word<'_> {
         if self.quoted || matches!(before, b'/' | b'.' | b'-' | b'\\' | b'&' | b'?' | b'$' | b'#' | b'%' | b'@') {
             return false;
         }
-        if matches!(after, b'/' | b'-' | b'\\' | b'&' | b'@' | b'$')
+        if matches!(after, b'/' | b'-' | b'&' | b'@' | b'$')
+            || after == b'\\' && is_word(next)
             || matches!(after, b'.' | b':' | b'(') && is_word(next) && !plural(message, end)
         {
             return false;
@@ -581,7 +589,9 @@ fn nothing_after(message: &[u8], end: usize) -> bool {
 
 /// `error handler`, `failure rate`, `crash report`: the word is half of a name.
 fn noun_after(message: &[u8], end: usize) -> bool {
-    const NOUNS: [&[u8]; 58] = [
+    const NOUNS: [&[u8]; 60] = [
+        b"support",
+        b"correcting",
         b"handler",
         b"handlers",
         b"handling",

@@ -272,6 +272,13 @@ fn indent(line: &[u8]) -> usize {
 /// The line behind its head, with the blanks that follow the tag, and behind a second tag (`AndroidRuntime: `).
 fn message_of<'l>(line: &'l [u8], head: &Header) -> &'l [u8] {
     let message = &line[head.message.min(line.len())..];
+    // A tag without a number is still in front of the message.
+    let tag = line.get(head.program.clone()).unwrap_or_default();
+    if let Some(rest) = message.strip_prefix(tag).and_then(|rest| rest.strip_prefix(b":"))
+        && !tag.is_empty()
+    {
+        return rest;
+    }
     if head.level.is_some() && head.program.is_empty() {
         let tag = message.iter().take(48).take_while(|b| !matches!(b, b' ' | b'\t')).count();
         if tag > 1 && message[..tag].ends_with(b":") && !exception_line(message) && !joins_word(message) {

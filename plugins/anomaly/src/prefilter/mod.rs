@@ -3,16 +3,16 @@
 //! It may say yes too often; [`crate::classify`] has the last word. It must not say no to an anomaly, which a test
 //! holds over every labelled line of the fixtures. It knows nothing of files, events or severities.
 
+mod pairs;
 mod patterns;
-mod simd;
 
-use patterns::{ByteSet, LOW_PATTERNS, PATTERNS, Pattern};
-use simd::{POSITIONS, Tables};
+use pairs::{BYTES, Pairs};
+use patterns::{LOW_PATTERNS, PATTERNS, Pattern};
 use std::sync::LazyLock;
 
 /// The compiled patterns. Built once, some 30 KiB.
 pub struct Prefilter {
-    tables: Tables,
+    pairs: Pairs,
     /// For each position and byte, one bit for each pattern that accepts it there.
     accepts: Box<[[Bits; 256]; POSITIONS]>,
     patterns: Vec<Pattern>,
@@ -25,8 +25,8 @@ const WORDS: usize = 3;
 const MAX_PATTERNS: usize = WORDS * 64;
 /// The most texts of a user that are looked for.
 pub const MAX_TEXTS: usize = 8;
-/// The number of buckets: one bit of a byte each.
-const BUCKETS: usize = 8;
+/// So many bytes of a pattern are checked by table, the rest one by one.
+const POSITIONS: usize = 4;
 
 impl Default for Prefilter {
     fn default() -> Self {
@@ -54,6 +54,14 @@ impl Prefilter {
         let mut patterns: Vec<Pattern> = PATTERNS.iter().chain(more).map(|text| patterns::parse(text)).collect();
         let texts = texts.iter().filter(|text| text.len() >= POSITIONS);
         patterns.extend(texts.map(|text| patterns::literal(text)).take(MAX_TEXTS));
+        let mut pairs = Pairs::new();
+        for pattern in &patterns {
+            let places = std::array::from_fn::<Vec<u8>, BYTES, _>(|place| match pattern.sets.get(place) {
+                Some(set) => (0..=u8::MAX).filter(|b| set[usize::from(*b)]).collect(),
+                None => (0..=u8::MAX).collect(),
+            });
+            pairs.add(&places, group(pattern));
+        }
         let mut accepts = Box::new([[[0; WORDS]; 256]; POSITIONS]);
         for (index, pattern) in patterns.iter().enumerate() {
             for (position, set) in pattern.sets.iter().take(POSITIONS).enumerate() {
@@ -62,24 +70,14 @@ impl Prefilter {
                 }
             }
         }
-        Self { tables: tables(&patterns), accepts, patterns }
+        Self { pairs, accepts, patterns }
     }
 
     /// The first position at or behind `from` where a pattern matches. `hay[from..]` must begin at a line, and a
     /// pattern for the start of a line matches at the line end before it, so `hay` should hold that byte; where it
     /// does not (`from` is 0), the first line is looked at on its own by the caller.
     pub fn find(&self, hay: &[u8], from: usize) -> Option<usize> {
-        let mut at = from;
-        loop {
-            at = simd::find(&self.tables, hay, at);
-            if at >= hay.len() {
-                return None;
-            }
-            if self.verify(hay, at) {
-                return Some(at);
-            }
-            at += 1;
-        }
+        self.pairs.find(hay, from, |at| self.verify(hay, at))
     }
 
     fn verify(&self, hay: &[u8], at: usize) -> bool {
@@ -104,55 +102,11 @@ impl Prefilter {
     }
 }
 
-/// Spreads the patterns over the buckets, each into the one that it makes least less selective.
-fn tables(patterns: &[Pattern]) -> Tables {
-    let mut buckets = vec![[[false; 32]; POSITIONS]; BUCKETS];
-    let halves = |set: &ByteSet| {
-        let mut halves = [false; 32];
-        for (byte, _) in set.iter().enumerate().filter(|(_, member)| **member) {
-            halves[byte & 15] = true;
-            halves[16 + (byte >> 4)] = true;
-        }
-        halves
-    };
-    // How much of all input a bucket lets through, as a product over positions of the share of nibbles it accepts.
-    let share = |bucket: &[[bool; 32]; POSITIONS]| -> f64 {
-        bucket
-            .iter()
-            .map(|halves| {
-                let count = |part: &[bool]| f64::from(u8::try_from(part.iter().filter(|b| **b).count()).unwrap_or(16));
-                count(&halves[..16]) * count(&halves[16..]) / 256.0
-            })
-            .product()
-    };
-    for pattern in patterns {
-        let with = |bucket: &[[bool; 32]; POSITIONS]| {
-            let mut joined = *bucket;
-            for (into, set) in joined.iter_mut().zip(&pattern.sets) {
-                for (to, from) in into.iter_mut().zip(halves(set)) {
-                    *to |= from;
-                }
-            }
-            joined
-        };
-        let best = (0..BUCKETS)
-            .min_by(|a, b| {
-                let growth = |i: usize| share(&with(&buckets[i])) - share(&buckets[i]);
-                growth(*a).total_cmp(&growth(*b))
-            })
-            .unwrap_or(0);
-        buckets[best] = with(&buckets[best]);
-    }
-    let mut tables = Tables { low: [[0; 16]; POSITIONS], high: [[0; 16]; POSITIONS] };
-    for (index, bucket) in buckets.iter().enumerate() {
-        for (position, halves) in bucket.iter().enumerate() {
-            for nibble in 0..16 {
-                tables.low[position][nibble] |= u8::from(halves[nibble]) << index;
-                tables.high[position][nibble] |= u8::from(halves[16 + nibble]) << index;
-            }
-        }
-    }
-    tables
+/// The group of a pattern: those that begin alike are together, so that a group accepts few pairs.
+fn group(pattern: &Pattern) -> u32 {
+    let first = pattern.sets[0].iter().rposition(|member| *member).unwrap_or(0);
+    let letter = u32::try_from(first & 0x1f).unwrap_or(0);
+    letter * 5 % 8
 }
 
 #[cfg(test)]
