@@ -96,9 +96,11 @@ struct Supervised {
     durations_ms: VecDeque<f64>,
     log: VecDeque<(Wall, LogLine)>,
     health: CollectorHealth,
+    calls: u64,
 }
 
 struct Running {
+    number: u64,
     due: Vec<String>,
     started: Moment,
 }
@@ -107,6 +109,8 @@ struct Running {
 pub struct Call {
     /// The collector.
     pub collector: Arc<str>,
+    /// Tells this call from others of the same collector.
+    pub number: u64,
     loaded: Arc<Loaded>,
     invocation: wit::Invocation,
     state: BTreeMap<String, String>,
@@ -219,8 +223,12 @@ impl Collectors {
         one.set_timers(intervals, now);
         match self.list.iter_mut().find(|other| other.spec.name == one.spec.name) {
             Some(place) => {
-                // A call of the older version that is still running is for nobody: `finish` finds nothing running.
+                // The state is the name's, not the version's. A call of the older version that is still running is
+                // for nobody: `finish` knows it by its number.
+                one.state = std::mem::take(&mut place.state);
+                one.generations = std::mem::take(&mut place.generations);
                 one.log = std::mem::take(&mut place.log);
+                one.calls = place.calls;
                 *place = one;
             }
             None => self.list.push(one),
@@ -306,8 +314,19 @@ impl Collectors {
     }
 
     /// Takes how a call ended. None where the collector was removed or replaced meanwhile.
-    pub fn finish(&mut self, name: &str, outcome: Outcome, intervals: Intervals, now: &Moment) -> Option<Finished> {
-        self.list.iter_mut().find(|one| &*one.spec.name == name)?.finish(outcome, intervals, now)
+    pub fn finish(
+        &mut self,
+        name: &str,
+        number: u64,
+        outcome: Outcome,
+        intervals: Intervals,
+        now: &Moment,
+    ) -> Option<Finished> {
+        let one = self.list.iter_mut().find(|one| &*one.spec.name == name)?;
+        if one.running.as_ref()?.number != number {
+            return None;
+        }
+        one.finish(outcome, intervals, now)
     }
 
     /// How all are doing.
@@ -402,6 +421,7 @@ impl Supervised {
             durations_ms: VecDeque::new(),
             log: VecDeque::new(),
             health: fresh,
+            calls: 0,
         }
     }
 
@@ -447,9 +467,11 @@ impl Supervised {
         self.health.calls += 1;
         let reason = if self.attempt > 1 { "retry" } else { std::mem::replace(&mut self.reason, "schedule") };
         let invocation = invocation(&due, reason, self.attempt, loaded, self.health.last_success, now);
-        self.running = Some(Running { due, started: now.clone() });
+        self.calls += 1;
+        self.running = Some(Running { number: self.calls, due, started: now.clone() });
         Some(Call {
             collector: Arc::clone(&self.spec.name),
+            number: self.calls,
             loaded: Arc::clone(loaded),
             invocation,
             state: self.state.clone(),

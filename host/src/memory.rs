@@ -81,3 +81,26 @@ pub fn stored_section(one: &Posted) -> store::StoredSection {
         section: one.section.get().clone(),
     }
 }
+
+/// Adds what one call brought to a batch.
+pub fn arrived(
+    batch: &mut store::Batch,
+    posted: &[Posted],
+    state: Option<BTreeMap<String, String>>,
+    collector: &str,
+) {
+    for one in posted {
+        let section = one.section.get();
+        if !section.metrics.is_empty() {
+            batch.points.push(store::Points {
+                collector: one.collector.to_string(),
+                at: one.collected.wall,
+                metrics: section.metrics.clone(),
+            });
+        }
+        batch.sections.push(stored_section(one));
+    }
+    if let Some(entries) = state {
+        batch.states.push(store::CollectorState { collector: collector.to_owned(), entries });
+    }
+}

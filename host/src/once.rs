@@ -10,12 +10,12 @@ use crate::board::FindingChange;
 use crate::clean;
 use crate::collect::Collectors;
 use crate::dropins;
-use crate::memory::{Memory, stored_section};
+use crate::memory::{self, Memory};
 use crate::merge::{self, About};
 use crate::model::Trigger;
 use crate::chain::chain;
 use crate::recorder::Capture;
-use crate::store::{Batch, CollectorState};
+use crate::store::Batch;
 use crate::wiring::{self, Machinery};
 
 /// A capture that is ready to be stored, with what became of the collectors.
@@ -86,7 +86,7 @@ pub fn take(
     let (sender, receiver) = std::sync::mpsc::channel();
     let mut under_way = 0;
     for call in calls {
-        let name = Arc::clone(&call.collector);
+        let (name, number) = (Arc::clone(&call.collector), call.number);
         let (runner, context, sanitizer, sender) = (
             Arc::clone(&machinery.runner),
             Arc::clone(&machinery.context),
@@ -96,7 +96,7 @@ pub fn take(
         let inner = Arc::clone(&runner);
         let spawned = runner.spawn(async move {
             let outcome = call.run(&inner, context, sanitizer).await;
-            let _ = sender.send((name, outcome));
+            let _ = sender.send((name, number, outcome));
         });
         under_way += usize::from(spawned.is_some());
     }
@@ -106,17 +106,14 @@ pub fn take(
     let mut changes = Vec::new();
     let mut failed = Vec::new();
     for _ in 0..under_way {
-        let Ok((name, outcome)) = receiver.recv_timeout(deadline) else { break };
+        let Ok((name, number, outcome)) = receiver.recv_timeout(deadline) else { break };
         let Some(outcome) = outcome else { continue };
         let now = machinery.clock.now();
-        let Some(finished) = collectors.finish(&name, outcome, machinery.intervals(), &now) else { continue };
+        let Some(finished) = collectors.finish(&name, number, outcome, machinery.intervals(), &now) else { continue };
         batch.healths.push(finished.health);
         match finished.result {
             Ok(posted) => {
-                batch.sections.extend(posted.iter().map(stored_section));
-                batch.states.extend(
-                    finished.state.map(|entries| CollectorState { collector: name.to_string(), entries }),
-                );
+                memory::arrived(&mut batch, &posted, finished.state, &name);
                 changes.extend(board.post(posted));
             }
             Err(why) => board.fail(&name, &why),

@@ -1,6 +1,7 @@
 //! `ghostd run`: sets everything up, and says where it writes and what it watches.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -118,7 +119,6 @@ pub(crate) fn log_to_stderr(log: &Log) -> Result<(), Failure> {
             }
         }
         None => {
-            use std::io::IsTerminal;
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let builder = builder.with_writer(std::io::stderr).with_ansi(colour);
             match log.format {
@@ -182,6 +182,12 @@ fn greet(config: &Config, paths: &crate::config::Paths, socket: &std::path::Path
 
 /// On a terminal one line per snapshot; elsewhere the log says it.
 fn tell(told: &Told<'_>) {
+    if !std::io::stdout().is_terminal() {
+        if let Told::Snapshot(stored, _) = told {
+            tracing::info!(id = %stored.id, sequence = stored.sequence, bytes = stored.size_bytes, "A snapshot is durable.");
+        }
+        return;
+    }
     match told {
         Told::Snapshot(stored, heartbeat) => {
             let verdict = heartbeat.map_or("no heartbeat yet", |beat| daemon::word(beat.overall.status));

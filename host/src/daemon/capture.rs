@@ -189,7 +189,6 @@ impl Daemon {
                 self.board.snapshot_stored(&stored.shown);
                 self.captures.last = Some(stored.id);
                 (self.watcher)(&Told::Snapshot(&stored, self.last_beat()));
-                tracing::debug!(id = %stored.id, sequence = stored.sequence, bytes = stored.size_bytes, "A snapshot is durable.");
                 self.event(
                     EventKind::SnapshotComplete,
                     EventSeverity::Info,

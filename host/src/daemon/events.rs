@@ -1,37 +1,11 @@
 //! What arrivals mean: which rows are recorded, and which of them are worth an event.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value as Json, json};
 
 use super::Daemon;
-use crate::memory::stored_section;
-use crate::board::{FindingChange, FindingChangeKind, Posted};
+use crate::board::{FindingChange, FindingChangeKind};
 use crate::model::{EventKind, EventSeverity, Moment, Severity};
-use crate::store::{Batch, CollectorState, Points, StoredFinding};
-
-/// Adds what one call brought to a batch.
-pub(super) fn arrived(
-    batch: &mut Batch,
-    posted: &[Posted],
-    state: Option<BTreeMap<String, String>>,
-    collector: &str,
-) {
-    for one in posted {
-        let section = one.section.get();
-        if !section.metrics.is_empty() {
-            batch.points.push(Points {
-                collector: one.collector.to_string(),
-                at: one.collected.wall,
-                metrics: section.metrics.clone(),
-            });
-        }
-        batch.sections.push(stored_section(one));
-    }
-    if let Some(entries) = state {
-        batch.states.push(CollectorState { collector: collector.to_owned(), entries });
-    }
-}
+use crate::store::{Batch, StoredFinding};
 
 impl Daemon {
     /// Records what became of findings, and tells of it.

@@ -24,7 +24,7 @@ use crate::board::Board;
 use crate::collect::{Collectors, Every, Outcome};
 use crate::config::Config;
 use crate::control::Request;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::model::{Event, EventKind, EventSeverity, Heartbeat, Moment, Wall};
 use crate::plugins::load::Loaded;
 use crate::recorder::{Recorder, Stored};
@@ -47,7 +47,7 @@ const INBOX: usize = 1024;
 /// What others tell the loop.
 enum Message {
     /// A call ended.
-    Called { collector: Arc<str>, outcome: Option<Outcome> },
+    Called { collector: Arc<str>, number: u64, outcome: Option<Outcome> },
     /// A component was loaded, or was not.
     Loading(Box<loading::LoadResult>),
     /// Somebody asks.
@@ -313,7 +313,7 @@ impl Daemon {
 
     fn start_calls(&mut self, now: &Moment) {
         for call in self.collectors.start(now) {
-            let collector = Arc::clone(&call.collector);
+            let (collector, number) = (Arc::clone(&call.collector), call.number);
             let (runner, context, sanitizer, inbox) = (
                 Arc::clone(&self.machinery.runner),
                 Arc::clone(&self.machinery.context),
@@ -322,7 +322,7 @@ impl Daemon {
             );
             tokio::spawn(async move {
                 let outcome = call.run(&runner, context, sanitizer).await;
-                let _ = inbox.send(Message::Called { collector, outcome }).await;
+                let _ = inbox.send(Message::Called { collector, number, outcome }).await;
             });
         }
     }
@@ -330,7 +330,7 @@ impl Daemon {
     fn take(&mut self, message: Message) {
         let now = self.now();
         match message {
-            Message::Called { collector, outcome: Some(outcome) } => self.called(&collector, outcome, &now),
+            Message::Called { collector, number, outcome: Some(outcome) } => self.called(&collector, number, outcome, &now),
             Message::Called { outcome: None, .. } => {}
             Message::Loading(result) => self.loaded(*result, &now),
             Message::Asked(request, stream) => self.asked(request, stream, &now),
@@ -348,12 +348,12 @@ impl Daemon {
         }
     }
 
-    fn called(&mut self, collector: &str, outcome: Outcome, now: &Moment) {
+    fn called(&mut self, collector: &str, number: u64, outcome: Outcome, now: &Moment) {
         for line in &outcome.account.log {
             tracing::debug!(collector, level = ?line.level, "{}", line.text);
         }
         let intervals = self.machinery.intervals();
-        let Some(finished) = self.collectors.finish(collector, outcome, intervals, now) else { return };
+        let Some(finished) = self.collectors.finish(collector, number, outcome, intervals, now) else { return };
         let mut batch = Batch { healths: vec![finished.health.clone()], ..Batch::default() };
         match finished.result {
             Ok(posted) => {
@@ -361,7 +361,7 @@ impl Daemon {
                 if finished.recovered {
                     self.event(EventKind::Collector, EventSeverity::Info, format!("collector {collector} works again"), serde_json::Value::Null);
                 }
-                events::arrived(&mut batch, &posted, finished.state, collector);
+                memory::arrived(&mut batch, &posted, finished.state, collector);
                 let changes = self.board.post(posted);
                 self.findings_changed(&mut batch, &changes, now);
                 self.daemons_changed(&mut batch, now);

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{Daemon, Message};
 use crate::collect::Collectors;
-use crate::control::{self, Answer, LogLine, Request, Status};
+use crate::control::{self, Answer, LogLine, PruneReport, Request, Status};
 use crate::model::{EventKind, EventSeverity, Moment, Trigger};
-use crate::wiring::Machinery;
+use crate::wiring::{self, Machinery};
 
 /// Reads a request beside the loop and hands it over.
 pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
@@ -25,6 +25,25 @@ pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
             Err(error) => control::send_answer(stream, &Answer::Failed { error }).await,
         }
     });
+}
+
+/// An answer that is given from the recorder's thread.
+struct Later {
+    stream: UnixStream,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Later {
+    /// Inside the runtime alone.
+    fn new(stream: UnixStream) -> Self {
+        Self { stream, runtime: tokio::runtime::Handle::current() }
+    }
+
+    fn give(self, result: Result<Answer, String>) {
+        let answer = result.unwrap_or_else(|error| Answer::Failed { error });
+        let stream = self.stream;
+        self.runtime.spawn(async move { control::send_answer(stream, &answer).await });
+    }
 }
 
 impl Daemon {
@@ -48,6 +67,30 @@ impl Daemon {
                 } else {
                     Answer::Failed { error: format!("there is no collector `{name}`") }
                 }
+            }
+            Request::Keep { id, by, why } => {
+                let (by, why) = (self.clean(&by), why.map(|why| self.clean(&why)));
+                let answer = Later::new(stream);
+                return self.recorder.keep(id, by, why, move |result| {
+                    answer.give(result.map(|()| Answer::Done { message: format!("{id} is kept") }));
+                });
+            }
+            Request::Unkeep { id, by } => {
+                let by = self.clean(&by);
+                let answer = Later::new(stream);
+                return self.recorder.unkeep(id, by, move |result| {
+                    let message = |had| if had { format!("{id} has no mark any more") } else { format!("{id} had no mark") };
+                    answer.give(result.map(|had| Answer::Done { message: message(had) }));
+                });
+            }
+            Request::Prune => {
+                let inbox = self.inbox.clone();
+                let answer = Later::new(stream);
+                return self.recorder.prune(wiring::policy(&self.machinery.config.store), move |result| {
+                    let told = result.as_ref().map(|pruned| Answer::Pruned(Box::new(PruneReport::of(pruned, false))));
+                    answer.give(told.map_err(Clone::clone));
+                    let _ = inbox.blocking_send(Message::Pruned(result));
+                });
             }
         };
         tokio::spawn(async move { control::send_answer(stream, &answer).await });
