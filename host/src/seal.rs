@@ -190,8 +190,9 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Damage> {
     if bytes.is_empty() {
         return Err(Damage::Truncated("the file is empty".to_owned()));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| {
-        Damage::Altered(format!("byte {} is not UTF-8", error.valid_up_to()))
+    let text = std::str::from_utf8(bytes).map_err(|error| match error.error_len() {
+        None => Damage::Truncated("it ends in the middle of a character".to_owned()),
+        Some(_) => Damage::Altered(format!("byte {} is not UTF-8", error.valid_up_to())),
     })?;
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().unwrap_or_default();
@@ -265,4 +266,115 @@ fn read_last_line(line: &str) -> Result<Option<Signature>, Damage> {
     serde_json::from_str::<LastLine>(&format!(r#"{{"snapshot":0{line}"#))
         .map(|last| last.seal)
         .map_err(|_| Damage::Altered("the last line is not that of a snapshot".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::Board;
+    use crate::clean;
+    use crate::merge::{self, About, Expected};
+    use crate::model::{HostInfo, Moment, StoreId, StoreRef, Trigger};
+    use crate::sanitize::Sanitizer;
+
+    fn link(sequence: u64) -> ChainLink {
+        ChainLink {
+            sequence,
+            store: StoreRef { id: StoreId::random(), epoch: 1, forked_from: None },
+            previous: None,
+            audit_head: None,
+            heartbeats: None,
+        }
+    }
+
+    fn sealed(sign: Option<&dyn Fn(&Digest) -> Signature>) -> Sealed {
+        let at = Moment { wall: Wall::from_millis(1_795_000_000_000), boottime_ns: 7, boot_id: "boot".into() };
+        let about = About {
+            trigger: Trigger::Manual,
+            reason: Some("password=hunter2hunter2".to_owned()),
+            important: false,
+            started: at.clone(),
+            ended: at,
+            missed: 0,
+            config_sha256: Digest::of(b"c"),
+            sanitizer_sha256: Digest::of(b"s"),
+        };
+        let host = HostInfo {
+            id: "h".to_owned(),
+            hostname: "box".to_owned(),
+            platform: "linux".to_owned(),
+            os: "Debian".to_owned(),
+            kernel: "6.1".to_owned(),
+            arch: "x86_64".to_owned(),
+            boot_id: "boot".to_owned(),
+            uptime_seconds: 1.5,
+            load_average: [0.1, 0.2, 0.3],
+            ghostd_version: "0.1.0".to_owned(),
+            versions: Default::default(),
+        };
+        let expected =
+            [Expected { key: "clock".to_owned(), collector: "clock".to_owned(), why_missing: "late".to_owned() }];
+        let draft = merge::merge(about, host, &Board::default(), &expected, vec![]);
+        seal(clean::clean(&Sanitizer::builtin(), draft).unwrap(), link(1), sign).unwrap()
+    }
+
+    #[test]
+    fn what_is_sealed_checks_and_reads_back() {
+        let sealed = sealed(None);
+        let checked = check(sealed.bytes()).unwrap();
+        assert_eq!(checked.body.id, sealed.id());
+        assert_eq!(checked.sha256, sealed.sha256());
+        assert_eq!(checked.body.link.sequence, 1);
+        assert_eq!(checked.body.redactions.total, 1);
+        assert!(!checked.body_text.contains("hunter2"));
+        let document: serde_json::Value = serde_json::from_slice(sealed.bytes()).unwrap();
+        assert_eq!(document["snapshot"]["sections"]["clock"]["error"], "late");
+    }
+
+    #[test]
+    fn the_order_of_keys_is_that_of_the_documented_struct() {
+        let checked = check(sealed(None).bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&checked.body).unwrap(), checked.body_text);
+    }
+
+    #[test]
+    fn no_byte_may_change() {
+        let whole = sealed(Some(&|digest| Signature {
+            algorithm: "ed25519".to_owned(),
+            public_key: digest.to_string(),
+            signature: digest.to_string().repeat(2),
+        }));
+        assert!(check(whole.bytes()).unwrap().signature.is_some());
+        let signature_from = whole.bytes().windows(8).position(|w| w == b",\"seal\":").unwrap();
+        for at in 0..whole.bytes().len() {
+            for change in [0x01, 0x20, 0x80] {
+                let mut bytes = whole.bytes().to_vec();
+                bytes[at] ^= change;
+                match check(&bytes) {
+                    Err(_) => {}
+                    // A signature's own text is held against its key, not here.
+                    Ok(_) => assert!(at > signature_from, "byte {at} can be changed by {change:#x}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_truncated_wherever_it_ends() {
+        let whole = sealed(None);
+        for end in 0..whole.bytes().len() {
+            let damage = check(&whole.bytes()[..end]).unwrap_err();
+            assert!(matches!(damage, Damage::Truncated(_)), "cut at {end}: {damage}");
+        }
+        let mut longer = whole.bytes().to_vec();
+        longer.push(b'\n');
+        assert!(matches!(check(&longer), Err(Damage::Altered(_))));
+    }
+
+    #[test]
+    fn a_newer_format_is_said_to_be_one() {
+        let text = String::from_utf8(sealed(None).bytes().to_vec()).unwrap();
+        let newer = text.replacen("snapshot/1", "snapshot/2", 1);
+        assert!(matches!(check(newer.as_bytes()), Err(Damage::Unknown(_))));
+    }
 }
