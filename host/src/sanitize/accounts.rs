@@ -4,6 +4,8 @@
 use super::command;
 use super::found::Scan;
 use super::harmless;
+use super::judge::{self, Form};
+use super::names::{self, Name};
 use super::rule;
 use super::value::{self, Bare, part};
 
@@ -67,6 +69,7 @@ pub(super) fn at_pgpass(scan: &mut Scan, at: usize) {
         && !harmless::is_harmless(password)
         && !password.contains(&b' ')
         && !password.starts_with(b"/")
+        && !password.iter().all(|byte| byte.is_ascii_digit() || *byte == b':')
     {
         scan.take(start + fourth + 1..start + line.len(), rule::USER_PASSWORD, "the last field of a line of .pgpass");
     }
@@ -137,8 +140,10 @@ pub(super) fn at_echo(scan: &mut Scan, at: usize) {
     let reader = command::shell_tokens(text, next + 1);
     let words: Vec<&[u8]> = reader.iter().map(|token| part(text, token.start, token.end)).collect();
     let is = |name: &str| words.iter().any(|word| word.rsplit(|byte| *byte == b'/').next() == Some(name.as_bytes()));
-    if !READERS.iter().any(|(program, option)| (program.is_empty() || is(program)) && (option.is_empty() || is(option)))
-    {
+    let reads = READERS
+        .iter()
+        .any(|(program, option)| (program.is_empty() || is(program)) && (option.is_empty() || is(option)));
+    if !reads && !words.iter().any(|word| word.ends_with(b"/dev/stdin")) {
         return;
     }
     for token in tokens.iter().skip(1) {
@@ -163,3 +168,121 @@ pub(super) fn at_echo(scan: &mut Scan, at: usize) {
         }
     }
 }
+
+/// `passwd bob <<< x`: the word after the sign, which ends at `at`, if the command before it reads a password.
+pub(super) fn at_here_string(scan: &mut Scan, at: usize) {
+    let text = scan.text;
+    let start = scan.line_start(at);
+    let head = part(text, start, at);
+    let is_reader = head.split(|byte| byte.is_ascii_whitespace() || *byte == b'/').any(|word| {
+        [
+            "passwd",
+            "chpasswd",
+            "kinit",
+            "sudo",
+            "su",
+            "ftp",
+            "cryptsetup",
+            "smbpasswd",
+            "vncpasswd",
+            "--password-stdin",
+            "--with-token",
+            "--stdin",
+        ]
+        .iter()
+        .any(|reader| word == reader.as_bytes())
+    });
+    if !is_reader {
+        return;
+    }
+    let from = value::skip_blank(text, at);
+    let place = if value::quote_at(text, from).is_some() {
+        value::quoted(text, from)
+    } else {
+        Some(value::bare(text, from, Bare::Word))
+    };
+    let Some(place) = place else { return };
+    // The last word of it: `user bob x`; and behind its user's name: `bob:x`.
+    let words = part(text, place.start, place.end);
+    let skip = words.iter().rposition(|byte| matches!(byte, b' ' | b':')).map_or(0, |last| last + 1);
+    let secret = &words[skip..];
+    if secret.len() >= 3 && !harmless::is_harmless(secret) {
+        scan.take(place.start + skip..place.end, rule::COMMAND, "a password that is given to a program as its input");
+    }
+}
+
+/// PowerShell's `ConvertTo-SecureString "x" -AsPlainText`; what was seen ends at `at`.
+pub(super) fn at_secure_string(scan: &mut Scan, at: usize) {
+    let text = scan.text;
+    let mut from = value::skip_blank(text, at);
+    for option in [&b"-string "[..], b"-asplaintext ", b"-force "] {
+        if part(text, from, from + option.len()).eq_ignore_ascii_case(option) {
+            from = value::skip_blank(text, from + option.len());
+        }
+    }
+    let place = if value::quote_at(text, from).is_some() {
+        value::quoted(text, from)
+    } else {
+        Some(value::bare(text, from, Bare::Word))
+    };
+    if let Some(place) = place
+        && !part(text, place.start, place.end).starts_with(b"-")
+        && !harmless::is_harmless(part(text, place.start, place.end))
+    {
+        scan.take(place.start..place.end, rule::PASSWORD, "text that becomes a secure string");
+    }
+}
+
+/// `INSERT INTO t (name, password) VALUES ('bob', 'x')`: the word ends at `at`; the columns stand before it.
+pub(super) fn at_values(scan: &mut Scan, at: usize, word: usize) {
+    let text = scan.text;
+    let head = part(text, at.saturating_sub(word + MAX_COLUMNS), at - word).trim_ascii_end();
+    let Some(open) = head.strip_suffix(b")").and_then(|columns| memchr::memrchr(b'(', columns)) else { return };
+    scan.work += head.len() as u64;
+    let columns: Vec<Option<Name>> = head[open + 1..head.len() - 1]
+        .split(|byte| *byte == b',')
+        .map(|column| names::classify(column.trim_ascii()))
+        .collect();
+    if columns.iter().all(Option::is_none) {
+        return;
+    }
+    let mut from = value::skip_space(text, at);
+    for _ in 0..MAX_ROWS {
+        if text.get(from) != Some(&b'(') {
+            return;
+        }
+        from += 1;
+        for name in &columns {
+            from = value::skip_space(text, from);
+            let end = if let Some(length) = value::quote_at(text, from) {
+                let Some(place) = value::quoted(text, from) else { return };
+                if let Some(name) = name
+                    && judge::is_secret(part(text, place.start, place.end), name.level, Form::Quoted)
+                {
+                    scan.take(place.start..place.end, name.rule, "the value of a column");
+                }
+                place.end + length
+            } else {
+                from + part(text, from, from + 256).iter().take_while(|byte| !matches!(byte, b',' | b')')).count()
+            };
+            scan.work += (end - from) as u64;
+            from = value::skip_space(text, end);
+            if text.get(from) == Some(&b',') {
+                from += 1;
+            }
+        }
+        if text.get(from) != Some(&b')') {
+            return;
+        }
+        scan.name_end = scan.name_end.max(from);
+        from = value::skip_space(text, from + 1);
+        if text.get(from) == Some(&b',') {
+            from = value::skip_space(text, from + 1);
+        }
+    }
+}
+
+/// How long a list of columns may be.
+const MAX_COLUMNS: usize = 512;
+/// How many rows of one statement are looked at.
+const MAX_ROWS: usize = 64;

@@ -22,6 +22,8 @@ pub(super) enum Joint {
     Element,
     /// `"name", "value"`.
     Pair,
+    /// `name("value")`.
+    Call,
     /// A space.
     Blank,
 }
@@ -71,7 +73,11 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
         flag = true;
     }
     let raw = part(scan.text, start, end);
-    let Some(mut name) = extra.extra(raw).or_else(|| names::classify(raw)) else { return };
+    if is_part_of_another_name(scan.text, start) {
+        return;
+    }
+    let known = if is_query(scan.text, start) { names::classify_parameter(raw) } else { names::classify(raw) };
+    let Some(mut name) = extra.extra(raw).or(known) else { return };
     if name.level == Level::Weak
         && let Some(wider) = wider_name(scan.text, start, end)
     {
@@ -85,12 +91,48 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
     {
         name.level = Level::Secret;
     }
+    // `registry/team/session:1.2.3`: a tag, not a value.
+    if joint == Joint::Sign(b':')
+        && !flag
+        && quote.is_none()
+        && scan.before(start) == Some(b'/')
+        && next == end + 1
+        && !scan.byte(next).is_some_and(|byte| byte == b' ')
+    {
+        return;
+    }
     let site = Site { start, end, name, flag, quote };
     match joint {
         Joint::Sign(sign) => assigned(scan, site, sign, next),
         Joint::Element => element(scan, site, next),
         Joint::Pair => pair(scan, site, next),
+        Joint::Call => {
+            if let Some(place) = value::quoted(scan.text, next) {
+                judged(scan, site, place, Form::Announced, "the argument of a call");
+            }
+        }
         Joint::Blank => prose::after_name(scan, site, next),
+    }
+}
+
+/// `pam_unix(passwd:chauthtok)`, `arn:aws:secretsmanager:…:secret:name`: no name with a value, but part of a longer one.
+fn is_part_of_another_name(text: &[u8], start: usize) -> bool {
+    match start.checked_sub(1).map(|at| text[at]) {
+        Some(b'(') => {
+            let head = part(text, start.saturating_sub(24), start - 1);
+            head.rsplit(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'))
+                .next()
+                .is_some_and(|word| word.starts_with(b"pam_"))
+        }
+        Some(b':' | b'/') => {
+            let head = part(text, start.saturating_sub(128), start);
+            let word = head
+                .rsplit(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'='))
+                .next()
+                .unwrap_or(head);
+            word.starts_with(b"arn:") || word.starts_with(b"urn:")
+        }
+        _ => false,
     }
 }
 
@@ -138,7 +180,7 @@ fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<
     if let Some((_, after)) = quote {
         at = after;
     }
-    while matches!(text.get(at), Some(b']' | b')')) {
+    while matches!(text.get(at), Some(b']' | b')' | b'*' | b'`')) {
         at += 1;
     }
     // `password[]=`, `password?:`
@@ -178,6 +220,10 @@ fn joint(text: &[u8], start: usize, end: usize) -> Option<(Joint, usize, Option<
     }
     match first {
         b'=' | b':' => sign(1, first),
+        // `setPassword("x")`
+        b'(' if value::quote_at(text, blank + 1).is_some() && quote.is_none() => Some((Joint::Call, blank + 1, quote)),
+        // `{key: API_KEY, value: x}`
+        b',' if part(text, start.saturating_sub(2), start) == b": " => Some((Joint::Pair, blank + 1, quote)),
         // A column of a table.
         b'|' if blank > at => Some((Joint::Blank, blank + 1, quote)),
         // `"name", "value"`; `variable "token" { default = "x" }`
@@ -231,6 +277,14 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
     }
     let query = is_query(text, site.start);
     let mut at = value::skip_blank(text, next);
+    // `**Token:** x`, `!!str x`
+    if part(text, at, at + 2) == b"**" || part(text, at, at + 2) == b"!!" {
+        let length = part(text, at, at + 16).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        at = value::skip_blank(text, at + length);
+    }
+    if let Some(inner) = wrapped(text, at) {
+        at = inner;
+    }
     // `b"…"`, `r'…'`, `$'…'`, `N'…'`: a letter before the mark belongs to the language.
     if matches!(text.get(at), Some(b'b' | b'r' | b'f' | b'u' | b'N' | b'L' | b'$' | b'@'))
         && matches!(text.get(at + 1), Some(b'"' | b'\''))
@@ -263,6 +317,13 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         let place = value::bare(text, at + length, Bare::Word);
         return judged(scan, site, place, Form::Bare, reason);
     }
+    // `"token": {"value": "x"}`
+    if text.get(at) == Some(&b'{') && site.name.level >= Level::Token {
+        if let Some(inner) = value_name(scan, at + 1) {
+            sibling_value(scan, site, inner);
+        }
+        return;
+    }
     // A list: `"passwords": ["a", "b"]`.
     if text.get(at) == Some(&b'[') && site.name.level >= Level::Token {
         return list(scan, site, at + 1);
@@ -284,7 +345,7 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
     let place = value::bare(text, at, Bare::Word);
     scan.work += (place.end - place.start) as u64;
     if place.start == place.end {
-        return;
+        return below(scan, site, sign, at);
     }
     // `name: Type = value` declares; the name says nothing of the type.
     let after = value::skip_blank(text, place.end);
@@ -295,8 +356,12 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         }
         return assigned(scan, site, b'=', after + 1);
     }
-    // "Second pass: merge": the verb or noun behind another word. A password would show.
-    if part(text, site.start, site.end).eq_ignore_ascii_case(b"pass")
+    // "Second pass: merge", "--- PASS: TestLogin": the verb or noun. A password would show.
+    let name = part(text, site.start, site.end);
+    if name == b"PASS" && sign == b':' && site.quote.is_none() {
+        return judged(scan, site, place, Form::Announced, reason);
+    }
+    if name.eq_ignore_ascii_case(b"pass")
         && sign == b':'
         && part(text, 0, site.start).ends_with(b" ")
         && part(text, 0, site.start).trim_ascii_end().last().is_some_and(u8::is_ascii_alphabetic)
@@ -318,6 +383,74 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
     judged(scan, site, place, Form::Bare, reason);
 }
 
+/// `Some("x")`, `String::from("x")`: what stands for the value in its place. Other calls give a value that is not in the text.
+fn wrapped(text: &[u8], at: usize) -> Option<usize> {
+    let rest = part(text, at, at + 48);
+    let length =
+        rest.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.')).count();
+    let callee = &rest[..length];
+    let known = [
+        "Some",
+        "Ok",
+        "Just",
+        "Optional",
+        "String",
+        "String::from",
+        "str",
+        "Secret",
+        "SecretStr",
+        "SecretString",
+        "SecretString::from",
+        "Secret::new",
+        "Sensitive",
+        "sensitive",
+        "bytes",
+        "Buffer.from",
+        "b64decode",
+        "base64.b64decode",
+        "atob",
+        "new",
+        "ByteString",
+        "RedactedString",
+        "Value",
+        "Literal",
+        "QUOTE",
+        "env.str",
+    ];
+    let known = known.iter().any(|name| callee == name.as_bytes());
+    (known && rest.get(length) == Some(&b'(') && value::quote_at(text, at + length + 1).is_some())
+        .then_some(at + length + 1)
+}
+
+/// A name with nothing after it: the value may stand alone on the next line, further in, or in an object with `value` in it.
+fn below(scan: &mut Scan, site: Site, sign: u8, at: usize) {
+    let text = scan.text;
+    if sign != b':' || !matches!(text.get(at), Some(b'\n' | b'\r')) || site.quote.is_some() {
+        return;
+    }
+    let line = scan.line_start(site.start);
+    let indent = part(text, line, site.start).iter().take_while(|byte| matches!(byte, b' ' | b'-')).count();
+    let next = at + part(text, at, at + 2).iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let deeper = part(text, next, next + 64).iter().take_while(|byte| **byte == b' ').count();
+    if deeper <= indent || part(text, line, site.start).iter().any(|byte| !matches!(byte, b' ' | b'-')) {
+        return;
+    }
+    let from = next + deeper;
+    let place = if value::quote_at(text, from).is_some() {
+        value::quoted(text, from)
+    } else {
+        Some(value::bare(text, from, Bare::Word))
+    };
+    // Alone on its line, and no name or list item itself.
+    if let Some(place) = place
+        && matches!(text.get(place.end + usize::from(place.quoted)), None | Some(b'\n' | b'\r'))
+        && !part(text, place.start, place.end).ends_with(b":")
+        && !part(text, place.start, place.end).starts_with(b"- ")
+    {
+        judged(scan, site, place, if place.quoted { Form::Quoted } else { Form::Bare }, "the line below its name");
+    }
+}
+
 /// A bare value that may be of several words: `password: correct horse battery`, but not `password: invalid for user root`.
 fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
     let text = scan.text;
@@ -327,6 +460,9 @@ fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
         || head == b"export"
         || head == b"set";
     let end = value::rest_of_line(text, first.start, None);
+    if harmless::is_expression(part(text, first.start, first.end)) {
+        return;
+    }
     if end > first.end {
         let words = || part(text, first.start, end).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
         if words().any(|word| harmless::is_state(word)) {
@@ -426,7 +562,7 @@ fn element_text_in(scan: &mut Scan, site: Site, mut at: usize, nested: bool) {
     {
         return element_text_in(scan, site, at + inner.len(), true);
     }
-    if !cdata && window.get(length + 1).is_some_and(|byte| byte.is_ascii_alphabetic()) {
+    if close == b"<" && window.get(length + 1).is_some_and(|byte| byte.is_ascii_alphabetic()) {
         return;
     }
     let length = window[..length].trim_ascii_end().len();
@@ -437,7 +573,7 @@ fn element_text_in(scan: &mut Scan, site: Site, mut at: usize, nested: bool) {
     let place = Place { start: at, end: (at + length).max(at).min(text.len()), quoted: true };
     let place = Place {
         end: place.end.min(
-            part(text, at, usize::MAX)
+            part(text, at, place.end)
                 .iter()
                 .position(|byte| *byte == b'<')
                 .map_or(place.end, |lt| if cdata { place.end } else { at + lt }),
@@ -506,6 +642,15 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
         let length = site.quote.map_or(0, |(from, to)| to - from);
         at = at.checked_sub(length)?;
     }
+    // `"Name": "/prod/db/password"`: the path before the name.
+    let path = part(text, at.saturating_sub(64), site.start)
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-' | b'.'))
+        .count();
+    if path > 0 && site.quote.is_some() && site.start > path && matches!(text[site.start - path - 1], b'"' | b'\'') {
+        at = site.start - path - 1;
+    }
     let head = part(text, at.saturating_sub(48), at);
     let head = head.trim_ascii_end();
     let declared = head.ends_with(b"variable");
@@ -519,7 +664,12 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
     if !is_name_of_names(&head[head.len() - length..]) {
         return None;
     }
-    // Forwards: a name of values, with a sign after it.
+    value_name(scan, next)
+}
+
+/// The place behind the first `value:` or the like, a few lines or one object on.
+fn value_name(scan: &mut Scan, next: usize) -> Option<usize> {
+    let text = scan.text;
     let limit = text.len().min(next + MAX_SIBLING);
     scan.work += (limit - next) as u64;
     let mut at = next;

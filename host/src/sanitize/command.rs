@@ -17,7 +17,13 @@ const MAX_ARGUMENTS: usize = 256;
 
 /// Finds the program of the table that a word names, with or without a path before it.
 pub(super) fn program_named(word: &[u8]) -> Option<&'static Program> {
-    let name = word.rsplit(|byte| matches!(byte, b'/' | b'\\')).next().unwrap_or(word);
+    // With a path only if it is one of programs: `/usr/bin/mysql`, `C:\tools\plink.exe`, but not `ftp://host`.
+    let cut = word.iter().rposition(|byte| matches!(byte, b'/' | b'\\')).map_or(0, |at| at + 1);
+    let rooted = matches!(word.first(), Some(b'/' | b'.' | b'~')) || word.get(1) == Some(&b':');
+    if cut > 0 && (!rooted || word.starts_with(b"/etc/") || word.starts_with(b"/var/")) {
+        return None;
+    }
+    let name = &word[cut..];
     let name = name.strip_suffix(b".exe").unwrap_or(name);
     if name.is_empty() || name.len() > 24 {
         return None;
@@ -34,7 +40,7 @@ pub(super) fn arguments<T: AsRef<[u8]>>(arguments: &[T], mut take: impl FnMut(us
     while index < arguments.len() {
         let argument = arguments[index].as_ref();
         if let Some(found) = program_named(argument)
-            && !program.is_some_and(|current| std::ptr::eq(current, found))
+            && program.is_none_or(|current| is_wrapper_program(current) && !std::ptr::eq(current, found))
             && !(program.is_some()
                 && index > 0
                 && is_option(arguments[index - 1].as_ref())
@@ -61,6 +67,12 @@ pub(super) fn arguments<T: AsRef<[u8]>>(arguments: &[T], mut take: impl FnMut(us
             }
         }
         if is_option(argument) {
+            // `docker run -p 80:80`, `docker compose -p name`: only a login takes a password there.
+            let hosts = current.names.contains(&"docker") || current.names.contains(&"kubectl");
+            if hosts && argument == b"-p" && !arguments[..index].iter().any(|before| before.as_ref() == b"login") {
+                index += 2;
+                continue;
+            }
             if let Some((text, range, takes)) =
                 option_value(current, argument, arguments.get(index + 1).map(AsRef::as_ref))
             {
@@ -90,6 +102,26 @@ pub(super) fn arguments<T: AsRef<[u8]>>(arguments: &[T], mut take: impl FnMut(us
         }
         index += 1;
     }
+}
+
+/// Programs that run another one, whose own arguments follow.
+fn is_wrapper_program(program: &Program) -> bool {
+    [
+        "docker",
+        "kubectl",
+        "sshpass",
+        "skopeo",
+        "security",
+        "vault",
+        "tailscale",
+        "plink",
+        "psexec",
+        "runas",
+        "schtasks",
+        "wget",
+    ]
+    .iter()
+    .any(|name| program.names.contains(name))
 }
 
 /// `sudo -u x`, `env -i`, `xargs -0`: options after which a program's name is one all the same.
@@ -145,6 +177,12 @@ fn secret_part(value: &[u8], takes: Takes) -> Option<Range<usize>> {
     let after = |separator: u8| memchr::memchr(separator, value).map(|at| at + 1);
     let start = match takes {
         Takes::Joined | Takes::Next | Takes::Either => 0,
+        Takes::Likely => {
+            if !shape::stands_out(value, 6) || shape::is_path(value) || value.contains(&b' ') {
+                return None;
+            }
+            0
+        }
         Takes::Colon => after(b':')?,
         Takes::Percent => after(b'%')?,
         Takes::Comma => after(b',')?,
@@ -185,7 +223,9 @@ fn secret_part(value: &[u8], takes: Takes) -> Option<Range<usize>> {
 fn positional(program: &Program, argument: &[u8]) -> Option<Range<usize>> {
     let (value, shift) = unquote(argument);
     if program.names.contains(&"sqlplus") {
-        // user/password@database
+        // user/password@database, with or without `userid=`
+        let named = memchr::memchr(b'=', value).filter(|at| *at < 10).map_or(0, |at| at + 1);
+        let (value, shift) = (&value[named..], shift + named);
         let slash = memchr::memchr(b'/', value)?;
         let end = memchr::memrchr(b'@', value).filter(|at| *at > slash).unwrap_or(value.len());
         let (part, inner) = unquote(&value[slash + 1..end]);
@@ -234,7 +274,9 @@ fn unquote(value: &[u8]) -> (&[u8], usize) {
 /// Looks at the command line that begins with a program's name at `at..at + length`.
 pub(super) fn at_program(scan: &mut Scan, at: usize, length: usize) {
     let text = scan.text;
-    if at < scan.command_end || !starts_command(text, at) {
+    // Within a command that was read already another begins only behind a quotation mark: `ssh host "mysql …"`.
+    let quoted = matches!(scan.before(at), Some(b'"' | b'\''));
+    if at < scan.command_end && !quoted || !starts_command(text, at) {
         return;
     }
     let end = at + length;
@@ -245,7 +287,7 @@ pub(super) fn at_program(scan: &mut Scan, at: usize, length: usize) {
     }
     let tokens = if list { list_tokens(text, at, end) } else { shell_tokens(text, at) };
     let Some(last) = tokens.last() else { return };
-    scan.command_end = last.end;
+    scan.command_end = scan.command_end.max(last.end);
     scan.work += (last.end - at) as u64;
     let words: Vec<&[u8]> = tokens.iter().map(|token| &text[token.clone()]).collect();
     let mut places = Vec::new();

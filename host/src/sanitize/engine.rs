@@ -39,6 +39,12 @@ pub(super) enum What {
     Pgpass,
     /// `static:`.
     Static,
+    /// `<<<`.
+    HereString,
+    /// `ConvertTo-SecureString`.
+    SecureString,
+    /// `VALUES`.
+    Values,
     /// `echo `, `printf `.
     Echo,
     /// A program that takes passwords.
@@ -180,6 +186,9 @@ impl Engine {
             add(port.as_bytes(), true, What::Pgpass);
         }
         add(b"static:", true, What::Static);
+        add(b"<<<", true, What::HereString);
+        add(b"ConvertTo-SecureString", false, What::SecureString);
+        add(b" values", false, What::Values);
         add(b"echo ", true, What::Echo);
         add(b"printf ", true, What::Echo);
         add(b"bearer ", false, What::Scheme);
@@ -246,6 +255,9 @@ impl Engine {
                 What::Identified => accounts::at_identified(&mut scan, at + length),
                 What::Pgpass => accounts::at_pgpass(&mut scan, at),
                 What::Static => accounts::at_static(&mut scan, at + length),
+                What::HereString => accounts::at_here_string(&mut scan, at + length),
+                What::SecureString => accounts::at_secure_string(&mut scan, at + length),
+                What::Values => accounts::at_values(&mut scan, at + length, length),
                 What::Echo => accounts::at_echo(&mut scan, at),
                 What::Program => {
                     let name = part(text, at, at + length)

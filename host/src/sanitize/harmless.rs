@@ -2,7 +2,7 @@
 
 use super::marker;
 use super::names;
-use super::shape::{is_identifier, is_identifier_path, is_wordy, starts_with_ignore_case};
+use super::shape::{is_identifier, is_identifier_path, is_version, is_wordy, starts_with_ignore_case};
 use super::words::{HOLDERS, NOTHING, SAME, STATES};
 
 /// Empty, a placeholder, a reference or already redacted, whatever its name says.
@@ -67,6 +67,18 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
     }
     if value.len() <= 300
         && REFERENCES.split_ascii_whitespace().any(|prefix| starts_with_ignore_case(value, prefix.as_bytes()))
+    {
+        return true;
+    }
+    // `"x-password": "^1.2.3"`: a version of a package.
+    if matches!(first, b'^' | b'~' | b'>' | b'=')
+        && is_version(value.trim_ascii_start().strip_prefix(b">=").unwrap_or(value))
+    {
+        return true;
+    }
+    // Rules of a form: `required|string|min:8`.
+    if let Some(bar) = memchr::memchr(b'|', value)
+        && (STATES.contains(&value[..bar]) || NOTHING.contains(&value[..bar]))
     {
         return true;
     }
@@ -213,7 +225,10 @@ pub(super) fn is_expression(value: &[u8]) -> bool {
     // A call, a lookup, a macro, a type with parameters: `f(`, `a.b[`, `Token![`, `Option<`.
     if head_of_words
         && matches!(rest.first(), Some(b'(' | b'[' | b'<'))
-        && (rest.len() == 1 || !rest[1].is_ascii_digit() || rest.contains(&b')'))
+        && (rest.len() == 1
+            || !rest[1].is_ascii_digit()
+            || rest.contains(&b')')
+            || rest[1..].iter().all(|byte| byte.is_ascii_digit() || *byte == b','))
     {
         return true;
     }

@@ -6,7 +6,7 @@
 use super::harmless::{is_colour_or_offset, is_expression, is_harmless, is_name_of_secret, is_same_word, is_state};
 use super::names::Level;
 use super::shape::{
-    is_dictionary_like, is_digits, is_path, is_small_number, is_uuid, is_version, is_wordy, looks_random,
+    is_dictionary_like, is_digits, is_hex, is_path, is_small_number, is_uuid, is_version, is_wordy, looks_random,
     names_something, stands_out,
 };
 
@@ -92,12 +92,19 @@ fn assigned(value: &[u8], level: Level, form: Form, bare: bool) -> bool {
                 && !is_version(value)
         }
         Level::Digits => is_digits(value, 3, 10),
+        // `key: <digest>` says which key, as a fingerprint.
+        Level::Weak if form == Form::Bare && is_digest(value) => false,
         Level::Weak => {
             looks_random(value, if form == Form::Query { 12 } else { 16 }) && (form == Form::Query || !is_uuid(value))
                 || is_seed_phrase(value)
         }
         Level::Authorization | Level::Cookie => false,
     }
+}
+
+/// Hexadecimal digits of a length that MD5, SHA-1 or SHA-2 gives.
+fn is_digest(value: &[u8]) -> bool {
+    matches!(value.len(), 32 | 40 | 56 | 64 | 96 | 128) && is_hex(value)
 }
 
 /// Twelve words or more: a seed phrase of a wallet (BIP 39).

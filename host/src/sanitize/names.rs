@@ -236,6 +236,8 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
         }
         "community" if matches!(before, "snmp" | "ro" | "rw") => return named(Level::Password, rule::SECRET),
         "rocommunity" | "rwcommunity" | "trapcommunity" => return named(Level::Password, rule::SECRET),
+        "passwords" | "passwds" | "passphrases" => return named(Level::Secret, rule::PASSWORD),
+        "community" if words.count == back + 1 => return named(Level::Weak, rule::SECRET),
         "code" if words.count == back + 1 => return named(Level::Weak, rule::TOKEN),
         "verifier" if before == "code" => return named(Level::Token, rule::TOKEN),
         "assertion" if before == "client" => return named(Level::Token, rule::TOKEN),
@@ -286,6 +288,31 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
         return key_stem(stem);
     }
     None
+}
+
+/// Judges the name of a URL's parameter: there `signature`, `hash` and the like are what signs a request.
+pub(super) fn classify_parameter(name: &[u8]) -> Option<Name> {
+    let signs = [
+        "signature",
+        "sign",
+        "hmac",
+        "hash",
+        "ticket",
+        "otp",
+        "k",
+        "auth",
+        "access",
+        "ts_token",
+        "samlresponse",
+        "samlrequest",
+        "wresult",
+    ];
+    classify(name).or_else(|| {
+        signs
+            .iter()
+            .any(|sign| name.eq_ignore_ascii_case(sign.as_bytes()))
+            .then_some(Name { level: Level::Weak, rule: rule::SIGNATURE })
+    })
 }
 
 /// Words that end a name without changing what it names.
@@ -454,6 +481,7 @@ fn is_token(word: &str) -> bool {
         || word.ends_with("token")
             && !matches!(word, "nexttoken" | "pagetoken" | "nextpagetoken" | "continuationtoken" | "cancellationtoken")
         || word == "tok"
+        || word.ends_with("authtok")
 }
 
 /// Words before `key` that make it a secret.

@@ -18,6 +18,8 @@ pub(super) enum Takes {
     Comma,
     /// Either way, `pass:password` (openssl-passphrase-options(1)).
     Spec,
+    /// In the next argument, which is often something else and must look like a secret.
+    Likely,
     /// Either way, `name=value` where the value is secret whatever its name.
     Pair,
 }
@@ -39,7 +41,7 @@ const fn places(names: &'static [&'static str], places: &'static [(&'static str,
     Program { names, options: &[], places }
 }
 
-use Takes::{Colon, Comma, Either, Joined, Next, Pair, Percent, Spec};
+use Takes::{Colon, Comma, Either, Joined, Likely, Next, Pair, Percent, Spec};
 
 /// The table.
 pub(super) const PROGRAMS: &[Program] = &[
@@ -230,7 +232,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     options(&["x11vnc", "vncviewer"], &[("-passwd", Next)]),
     options(&["kadmin", "kadmin.local"], &[("-w", Next), ("-pw", Next)]),
     places(&["radtest"], &[("", 2), ("", 5)]),
-    options(&["dig", "nsupdate", "delv", "host"], &[("-y", Colon)]),
+    options(&["dig", "nsupdate", "delv"], &[("-y", Colon)]),
     // Transfers and HTTP.
     options(
         &["curl", "curl.exe", "curlie"],
@@ -302,19 +304,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     options(&["usermod", "useradd", "chpasswd"], &[("-p", Next)]),
     // Registries, clouds and tools of developers.
     options(
-        &[
-            "docker",
-            "podman",
-            "nerdctl",
-            "buildah",
-            "helm",
-            "oras",
-            "crane",
-            "regctl",
-            "img",
-            "docker.exe",
-            "docker-compose",
-        ],
+        &["docker", "podman", "nerdctl", "buildah", "helm", "oras", "crane", "regctl", "img", "docker.exe"],
         &[("-p", Next), ("--creds", Colon), ("--build-arg", Pair)],
     ),
     options(
@@ -333,8 +323,8 @@ pub(super) const PROGRAMS: &[Program] = &[
     ),
     options(
         &[
-            "az", "cf", "ibmcloud", "bx", "argocd", "glab", "doctl", "twine", "poetry", "mlflow", "rosa", "ocm", "tsh",
-            "ossutil", "coscli",
+            "cf", "ibmcloud", "bx", "argocd", "glab", "doctl", "twine", "mlflow", "rosa", "ocm", "tsh", "ossutil",
+            "coscli",
         ],
         &[("-p", Next), ("-t", Next), ("--apikey", Next)],
     ),
@@ -343,6 +333,15 @@ pub(super) const PROGRAMS: &[Program] = &[
     places(&["ngrok"], &[("authtoken", 1), ("add-authtoken", 1), ("add-api-key", 1)]),
     places(&["mc", "mcli"], &[("set", 4), ("add", 4)]),
     places(&["b2", "backblaze-b2"], &[("authorize-account", 2), ("authorize_account", 2), ("authorize", 2)]),
+    options(&["aws", "awslocal"], &[("--secret-string", Next), ("--value", Likely), ("--master-user-password", Next)]),
+    options(&["gh"], &[("--body", Likely), ("-b", Likely)]),
+    options(&["consul", "nomad", "serf"], &[("-encrypt", Next), ("-token", Next)]),
+    options(&["az"], &[("-p", Next), ("--value", Likely)]),
+    Program {
+        names: &["poetry"],
+        options: &[("-p", Next)],
+        places: &[("pypi-token.pypi", 1), ("pypi-token.testpypi", 1)],
+    },
     places(&["rclone"], &[("obscure", 1)]),
     places(&["grafana-cli"], &[("reset-admin-password", 1)]),
     places(&["cargo"], &[("login", 1)]),

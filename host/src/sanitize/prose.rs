@@ -5,7 +5,7 @@ use super::assign::{Site, judged, scheme};
 use super::found::Scan;
 use super::header;
 use super::judge::Form;
-use super::names::Level;
+use super::names::{self, Level};
 use super::shape;
 use super::value::{self, Bare, Place, part};
 
@@ -106,6 +106,9 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
         return;
     }
     let limit = scan.line_end(at).min(at + MAX_SENTENCE);
+    if protocol(scan, site, at, limit) {
+        return;
+    }
     let mut form = if is_set(scan, site) {
         Form::Bare
     } else if is_directive(scan, site) {
@@ -125,7 +128,7 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
         let is = |words: &[&str]| words.iter().any(|candidate| bare_word.eq_ignore_ascii_case(candidate.as_bytes()));
         if is(&[
             "is", "was", "to", "as", "equals", "=", "->", "=>", ":", "be", "being", "now", "called", "reads", "string",
-            "value", "here",
+            "value", "here", "→", "—", "–",
         ]) {
             form = Form::Announced;
         } else if is(&[
@@ -147,6 +150,14 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
             "one-time",
             "hash",
             "currently",
+            "provided",
+            "supplied",
+            "used",
+            "given",
+            "specified",
+            "found",
+            "received",
+            "issued",
         ]) {
         } else if is(&["for", "of", "on", "from", "and", "in"]) && word.len() == bare_word.len() {
             // `password for bob is x`, `token of the bot: x`: over a few words that must lead to an announcement.
@@ -163,6 +174,9 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
                 form = Form::Announced;
             }
             continue;
+        } else if form == Form::Directive && matches!(word, [digit] if digit.is_ascii_digit()) {
+            // `enable secret 5 x`, `password 0 x`: how a router says what kind of value follows.
+            form = Form::Directive;
         } else {
             return candidate(scan, site, at, form);
         }
@@ -171,6 +185,43 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
         }
         at = end;
     }
+}
+
+/// Lines of protocols and of routers: IMAP's `LOGIN user x`, Redis' `AUTH x`, SMTP's `AUTH PLAIN x`, `snmp-server community x`.
+fn protocol(scan: &mut Scan, site: Site, at: usize, limit: usize) -> bool {
+    let text = scan.text;
+    let words: Vec<(usize, usize)> = words_of(text, at, limit);
+    let name = part(text, site.start, site.end);
+    let head = part(text, site.start.saturating_sub(16), site.start).trim_ascii_end();
+    let which = match (name, words.len()) {
+        (b"LOGIN", 2) => 1,
+        (b"AUTH", 2) if [&b"PLAIN"[..], b"LOGIN", b"XOAUTH2"].contains(&part(text, words[0].0, words[0].1)) => 1,
+        (b"AUTH", 1) => 0,
+        (b"AUTH", 2) => 1,
+        (b"community", 1..) if head.ends_with(b"snmp-server") || head.ends_with(b"snmp") => 0,
+        _ => return false,
+    };
+    let Some((start, end)) = words.get(which).copied() else { return false };
+    let known = names::Name { level: Level::Password, ..site.name };
+    let form = if name == b"community" { Form::Quoted } else { Form::Directive };
+    judged(scan, Site { name: known, ..site }, Place { start, end, quoted: true }, form, "a line of a protocol");
+    true
+}
+
+/// The first words up to a limit, at most four.
+fn words_of(text: &[u8], at: usize, limit: usize) -> Vec<(usize, usize)> {
+    let mut words = Vec::new();
+    let mut at = at;
+    while words.len() < 4 {
+        at = value::skip_blank(text, at);
+        let end = at + part(text, at, limit).iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
+        if end == at {
+            break;
+        }
+        words.push((at, end));
+        at = end;
+    }
+    words
 }
 
 /// The end of the word that announces a value: `is`, `was`, `=`, or one that ends in a colon.
@@ -233,7 +284,23 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
         }
         place.end -= 1;
     }
-    judged(scan, site, Place { ..place }, form, "a value in a sentence");
+    // A UUID names most things; one that somebody logs in with is a secret.
+    if form == Form::Prose && shape::is_uuid(part(text, place.start, place.end)) && !is_used(text, site) {
+        return;
+    }
+    judged(scan, site, place, form, "a value in a sentence");
+}
+
+/// Whether the words before a name say that it is put to use: "with token", "access token", "using the API key".
+fn is_used(text: &[u8], site: Site) -> bool {
+    let head = part(text, site.start.saturating_sub(24), site.start).trim_ascii_end();
+    let word = head.rsplit(|byte| !byte.is_ascii_alphabetic()).next().unwrap_or_default();
+    [
+        "with", "using", "access", "auth", "api", "bearer", "refresh", "the", "this", "your", "my", "secret",
+        "session", "invalid", "via", "set",
+    ]
+    .iter()
+    .any(|used| word.eq_ignore_ascii_case(used.as_bytes()))
 }
 
 /// Whether the name is one that a shell or a Dockerfile sets: `ENV KEY x`, `setx KEY x`, `setenv KEY x`, `set -gx KEY x`.

@@ -138,13 +138,13 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
     }
     let plain_user = !user.is_empty()
         && user.len() <= 64
-        && user
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+' | b'%' | b'\\'))
+        && user.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+' | b'%' | b'\\' | b'/')
+        })
         && user.iter().any(u8::is_ascii_alphabetic);
     if !plain_user
         || SCHEMES_OF_ADDRESSES.contains(user)
-        || LABELS.contains(user) && !has_port_or_path(host)
+        || LABELS.contains(user) && !has_port_or_path(host) && !host.contains(&b'(')
         || password.len() < 3
         || !is_password(password)
         || shape::is_version(password)

@@ -5,4 +5,5 @@ mod basics;
 mod contexts;
 mod corpus;
 mod kinds;
+mod ordinary;
 mod properties;
