@@ -89,7 +89,14 @@ fn build(workspace: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
         cargo.args(["-p", &format!("ghostd-{name}")]);
     }
     // Settings of the outer build that would change or break the inner one.
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "CLIPPY_ARGS"] {
+    for name in [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "CARGO_BUILD_TARGET",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTC_WRAPPER",
+        "CLIPPY_ARGS",
+    ] {
         cargo.env_remove(name);
     }
     let output = cargo.output().map_err(|error| format!("cannot run cargo for the collectors: {error}"))?;

@@ -297,7 +297,11 @@ mod tests {
         assert_eq!(states(&board), [FindingState::Open]);
         assert!(board.post(vec![posted(2, vec![finding("f", Severity::Low)])]).is_empty(), "a repeat changes nothing");
         assert_eq!(kinds(&board.post(vec![posted(3, vec![finding("f", Severity::High)])])), [FindingChangeKind::Worse]);
-        assert_eq!(kinds(&board.post(vec![posted(4, vec![])])), [FindingChangeKind::Resolved], "it is not named any more");
+        assert_eq!(
+            kinds(&board.post(vec![posted(4, vec![])])),
+            [FindingChangeKind::Resolved],
+            "it is not named any more"
+        );
         assert_eq!(states(&board), [FindingState::Resolved]);
         let shown = board.findings();
         board.snapshot_stored(&shown);

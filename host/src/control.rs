@@ -16,6 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::model::{CollectorHealth, Heartbeat, SnapshotId};
+use crate::store::{Entry, Pruned};
 
 /// Bytes of a request. It bounds what a client can make the daemon hold.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
@@ -51,6 +52,24 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Mark a snapshot to be kept, above every cap of retention.
+    Keep {
+        /// Which.
+        id: SnapshotId,
+        /// Who asks.
+        by: String,
+        /// What for.
+        why: Option<String>,
+    },
+    /// Take the mark from a snapshot.
+    Unkeep {
+        /// Which.
+        id: SnapshotId,
+        /// Who asks.
+        by: String,
+    },
+    /// Apply retention now.
+    Prune,
 }
 
 /// What is answered.
@@ -78,6 +97,8 @@ pub enum Answer {
         /// The lines.
         lines: Vec<LogLine>,
     },
+    /// Retention was applied.
+    Pruned(Box<PruneReport>),
     /// It could not be done.
     Failed {
         /// Why.
@@ -117,6 +138,62 @@ pub struct Status {
     pub missed_heartbeats: u64,
     /// See `missed_heartbeats`.
     pub missed_snapshots: u64,
+}
+
+/// What a pass of retention did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PruneReport {
+    /// Whether it was only asked what it would do.
+    pub dry_run: bool,
+    /// What went, oldest first.
+    pub removed: Vec<PrunedSnapshot>,
+    /// What should have gone and stays.
+    pub spared: Vec<PrunedSnapshot>,
+    /// How many stay.
+    pub kept: u64,
+    /// Bytes of the files that went.
+    pub freed_bytes: u64,
+    /// How many are over a cap and wait for a later pass.
+    pub postponed: u64,
+    /// Why nothing goes for its age, where that is so.
+    pub doubt: Option<String>,
+}
+
+/// A snapshot in a [`PruneReport`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PrunedSnapshot {
+    /// Which.
+    pub id: SnapshotId,
+    /// Its place in the chain.
+    pub sequence: u64,
+    /// When it was captured.
+    pub captured_at: crate::model::Wall,
+    /// Bytes of its file.
+    pub size_bytes: u64,
+    /// Why it goes, or why it stays.
+    pub reason: String,
+}
+
+impl PruneReport {
+    /// The same for the wire and for people.
+    pub fn of(pruned: &Pruned, dry_run: bool) -> Self {
+        let row = |entry: &Entry, reason: &str| PrunedSnapshot {
+            id: entry.id,
+            sequence: entry.sequence,
+            captured_at: entry.captured_at,
+            size_bytes: entry.size_bytes,
+            reason: reason.to_owned(),
+        };
+        Self {
+            dry_run,
+            removed: pruned.removed.iter().map(|gone| row(&gone.entry, gone.reason.as_str())).collect(),
+            spared: pruned.spared.iter().map(|spared| row(&spared.entry, &spared.why)).collect(),
+            kept: pruned.kept.len() as u64,
+            freed_bytes: pruned.freed_bytes,
+            postponed: pruned.postponed as u64,
+            doubt: pruned.doubt.map(|doubt| doubt.to_string()),
+        }
+    }
 }
 
 /// Why the daemon could not be asked.

@@ -110,7 +110,11 @@ fn check_owner(dir: &Path, meta: &std::fs::Metadata) -> Result<(), String> {
         return Err(format!("`{}` is no directory", dir.display()));
     }
     if meta.uid() != own && meta.uid() != 0 {
-        return Err(format!("`{}` belongs to uid {} (it must belong to root or to the user that runs ghostd)", dir.display(), meta.uid()));
+        return Err(format!(
+            "`{}` belongs to uid {} (it must belong to root or to the user that runs ghostd)",
+            dir.display(),
+            meta.uid()
+        ));
     }
     if meta.mode() & 0o022 != 0 {
         return Err(format!("`{}` is writable by others (chmod go-w)", dir.display()));

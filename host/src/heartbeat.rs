@@ -147,7 +147,9 @@ fn verdict(daemons: &[DaemonBeat], clock_status: &str, clock: Option<&Json>, thr
             let why = clock.and_then(|body| text(body, "reason")).unwrap_or("its offset is beyond the threshold");
             worsen(OverallStatus::Degraded, format!("the clock is off ({clock_status}): {why}"));
         }
-        "no_data" => worsen(OverallStatus::Degraded, "no data on the clock: the collector `clock` has not answered".to_owned()),
+        "no_data" => {
+            worsen(OverallStatus::Degraded, "no data on the clock: the collector `clock` has not answered".to_owned())
+        }
         _ => {}
     }
     if reasons.len() > MAX_REASONS {

@@ -90,14 +90,21 @@ pub fn versions(commands: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, St
     std::thread::scope(|scope| {
         let running: Vec<_> =
             commands.iter().map(|(name, argv)| (name.clone(), scope.spawn(move || version(argv)))).collect();
-        running.into_iter().map(|(name, thread)| (name, thread.join().unwrap_or_else(|_| "(failed)".to_owned()))).collect()
+        running
+            .into_iter()
+            .map(|(name, thread)| (name, thread.join().unwrap_or_else(|_| "(failed)".to_owned())))
+            .collect()
     })
 }
 
 fn version(argv: &[String]) -> String {
     let Some((program, arguments)) = argv.split_first() else { return "(no command)".to_owned() };
-    let spawned =
-        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let spawned = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) => return format!("(cannot run: {error})"),

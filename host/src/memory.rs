@@ -64,7 +64,8 @@ pub fn recall(
         });
     }
     let last_snapshot = loaded.last_snapshot.map(|entry| {
-        let at = Moment { wall: entry.captured_at, boottime_ns: entry.boottime_ns, boot_id: entry.boot_id.as_str().into() };
+        let at =
+            Moment { wall: entry.captured_at, boottime_ns: entry.boottime_ns, boot_id: entry.boot_id.as_str().into() };
         (entry.id, at)
     });
     Memory { board, collectors, last_snapshot, next_heartbeat }
@@ -83,12 +84,7 @@ pub fn stored_section(one: &Posted) -> store::StoredSection {
 }
 
 /// Adds what one call brought to a batch.
-pub fn arrived(
-    batch: &mut store::Batch,
-    posted: &[Posted],
-    state: Option<BTreeMap<String, String>>,
-    collector: &str,
-) {
+pub fn arrived(batch: &mut store::Batch, posted: &[Posted], state: Option<BTreeMap<String, String>>, collector: &str) {
     for one in posted {
         let section = one.section.get();
         if !section.metrics.is_empty() {

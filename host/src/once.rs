@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::board::FindingChange;
+use crate::chain::chain;
 use crate::clean;
 use crate::collect::Collectors;
 use crate::dropins;
 use crate::memory::{self, Memory};
 use crate::merge::{self, About};
 use crate::model::Trigger;
-use crate::chain::chain;
 use crate::recorder::Capture;
 use crate::store::Batch;
 use crate::wiring::{self, Machinery};
@@ -68,10 +68,12 @@ pub fn take(
     let mut collectors = Collectors::default();
     for (collector, loaded) in wanted.values().zip(loaded) {
         let loaded = match loaded {
-            Ok(Ok(loaded)) => match loaded.descriptor.sections.iter().find_map(|key| collectors.owner(key).map(|o| (key, o))) {
-                Some((key, owner)) => Err(format!("its section `{key}` belongs to collector `{owner}` already")),
-                None => Ok(Arc::new(loaded)),
-            },
+            Ok(Ok(loaded)) => {
+                match loaded.descriptor.sections.iter().find_map(|key| collectors.owner(key).map(|o| (key, o))) {
+                    Some((key, owner)) => Err(format!("its section `{key}` belongs to collector `{owner}` already")),
+                    None => Ok(Arc::new(loaded)),
+                }
+            }
             Ok(Err(error)) => Err(chain(&error)),
             Err(_) => Err("loading it panicked".to_owned()),
         };
@@ -136,8 +138,7 @@ pub fn take(
         config_sha256: machinery.config_sha256,
         sanitizer_sha256: machinery.sanitizer_sha256(),
     };
-    let draft =
-        merge::merge(about, machinery.host(&ended), &board, &collectors.expected(), collectors.health());
+    let draft = merge::merge(about, machinery.host(&ended), &board, &collectors.expected(), collectors.health());
     let shown = draft.findings().to_vec();
     let sanitized = clean::clean(&machinery.sanitizer, draft).map_err(|error| chain(&error))?;
     Ok(Taken { capture: Capture { sanitized, shown, batch }, failed, changes })

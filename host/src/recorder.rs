@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::model::{SnapshotFinding, SnapshotId, Wall};
 use crate::retention::Policy;
 use crate::seal;
-use crate::store::{Batch, ExclusiveStore, Pruned, StoreError, snapshot_file};
+use crate::store::{Batch, ExclusiveStore, Mark, Pruned, StoreError, snapshot_file};
 
 /// Commands that wait for the disk. Beyond it batches are dropped and counted: memory is not where history belongs.
 const QUEUE: usize = 256;
@@ -59,6 +59,8 @@ enum Command {
     Record(Box<Batch>),
     Snapshot(Box<Capture>, Reply<Stored>),
     Prune(Policy, Reply<Pruned>),
+    Keep { id: SnapshotId, by: String, why: Option<String>, reply: Reply<()> },
+    Unkeep { id: SnapshotId, by: String, reply: Reply<bool> },
     Audit { operation: &'static str, data: serde_json::Value },
     Stop,
 }
@@ -99,8 +101,10 @@ impl Recorder {
         let (commands, inbox) = sync_channel(QUEUE);
         let conditions = Conditions::default();
         let mut work = Work { store, clock, waiting: VecDeque::new(), dropped: 0, conditions: conditions.clone() };
-        let thread =
-            std::thread::Builder::new().name("recorder".to_owned()).stack_size(1 << 20).spawn(move || work.run(&inbox))?;
+        let thread = std::thread::Builder::new()
+            .name("recorder".to_owned())
+            .stack_size(1 << 20)
+            .spawn(move || work.run(&inbox))?;
         Ok(Self { commands, thread: Some(thread), conditions })
     }
 
@@ -123,6 +127,22 @@ impl Recorder {
     /// Applies retention.
     pub fn prune(&self, policy: Policy, reply: impl FnOnce(Result<Pruned, String>) + Send + 'static) {
         self.send(Command::Prune(policy, Box::new(reply)));
+    }
+
+    /// Marks a snapshot to be kept, by hand. What `by` and `why` say must be sanitized.
+    pub fn keep(
+        &self,
+        id: SnapshotId,
+        by: String,
+        why: Option<String>,
+        reply: impl FnOnce(Result<(), String>) + Send + 'static,
+    ) {
+        self.send(Command::Keep { id, by, why, reply: Box::new(reply) });
+    }
+
+    /// Takes the mark from a snapshot; `reply` is told whether it had one.
+    pub fn unkeep(&self, id: SnapshotId, by: String, reply: impl FnOnce(Result<bool, String>) + Send + 'static) {
+        self.send(Command::Unkeep { id, by, reply: Box::new(reply) });
     }
 
     /// Adds a line to the audit log. What `data` says must be sanitized.
@@ -169,6 +189,14 @@ impl Work {
                     reply(self.snapshot(*capture));
                 }
                 Command::Prune(policy, reply) => reply(self.prune(&policy)),
+                Command::Keep { id, by, why, reply } => {
+                    let mark = Mark { by, why, at: self.clock.now().wall, by_hand: true };
+                    reply(self.store.keep(id, &mark).map_err(|error| chain(&error)));
+                }
+                Command::Unkeep { id, by, reply } => {
+                    let at = self.clock.now().wall;
+                    reply(self.store.unkeep(id, &by, at).map_err(|error| chain(&error)));
+                }
                 Command::Audit { operation, data } => {
                     let at = self.clock.now().wall;
                     if let Err(error) = self.store.audit(at, operation, data, false) {

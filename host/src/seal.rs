@@ -77,7 +77,9 @@ impl Sealed {
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// Larger than a file may be.
-    #[error("the snapshot has {size} bytes, more than the {MAX_FILE_BYTES} that a file may have (lower the collectors' `limits.result`)")]
+    #[error(
+        "the snapshot has {size} bytes, more than the {MAX_FILE_BYTES} that a file may have (lower the collectors' `limits.result`)"
+    )]
     TooLarge {
         /// Bytes of its body.
         size: u64,
@@ -211,10 +213,7 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Damage> {
     }
     let sha256 = Digest::of(body_text.as_bytes());
     if sha256 != claimed.sha256 {
-        return Err(Damage::Altered(format!(
-            "the body's SHA-256 is {sha256}, the first line says {}",
-            claimed.sha256
-        )));
+        return Err(Damage::Altered(format!("the body's SHA-256 is {sha256}, the first line says {}", claimed.sha256)));
     }
     let body: Body = serde_json::from_str(body_text)
         .map_err(|error| Damage::Unknown(format!("the body has the right checksum and an unknown form: {error}")))?;

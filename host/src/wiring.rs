@@ -14,12 +14,12 @@ use crate::model::{Digest, HostInfo, Moment};
 use crate::plugins::cache::Cache;
 use crate::plugins::call::{CallContext, CallSettings};
 use crate::plugins::engine::{Ticker, new_engine};
-use crate::plugins::lend::{Services, TimeSources};
-use crate::probe::clock::ServerSpec;
 use crate::plugins::lend::files::FilesLent;
+use crate::plugins::lend::{Services, TimeSources};
 use crate::plugins::load::{self, LoadError, Loaded, Loader, Origin, Request, Source};
 use crate::plugins::run::Runner;
 use crate::plugins::state::Limits;
+use crate::probe::clock::ServerSpec;
 use crate::probe::files::Kept;
 use crate::probe::processes::{DaemonSpec, Pattern, Rule};
 use crate::retention::Policy;
@@ -72,11 +72,7 @@ impl Machinery {
     }
 
     /// The same with files that an earlier one kept open.
-    pub fn with_kept(
-        config: Config,
-        cache_dir: Option<&Path>,
-        kept: Arc<Mutex<Kept>>,
-    ) -> Result<Self, WiringError> {
+    pub fn with_kept(config: Config, cache_dir: Option<&Path>, kept: Arc<Mutex<Kept>>) -> Result<Self, WiringError> {
         let engine = new_engine().map_err(|error| WiringError::Engine(format!("{error:#}")))?;
         let sanitizer = Arc::new(sanitizer(&config)?);
         let services = Services::new(
@@ -213,9 +209,8 @@ pub fn call_settings(collector: &config::Collector) -> CallSettings {
 }
 
 fn sanitizer(config: &Config) -> Result<Sanitizer, WiringError> {
-    Sanitizer::new(&sanitizer_settings(&config.sanitize)).map_err(|faults| {
-        WiringError::Sanitizer(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    })
+    Sanitizer::new(&sanitizer_settings(&config.sanitize))
+        .map_err(|faults| WiringError::Sanitizer(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
 }
 
 /// The sanitizer's settings.

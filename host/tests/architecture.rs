@@ -30,10 +30,16 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("backup", &["audit", "model", "seal", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
     ("recorder", &["chain", "clean", "clock", "model", "retention", "seal", "store"]),
-    ("wiring", &["chain", "clock", "collect", "config", "hostinfo", "model", "plugins", "probe", "retention", "sanitize"]),
+    (
+        "wiring",
+        &["chain", "clock", "collect", "config", "hostinfo", "model", "plugins", "probe", "retention", "sanitize"],
+    ),
     (
         "once",
-        &["board", "chain", "clean", "collect", "dropins", "hostinfo", "memory", "merge", "model", "recorder", "store", "wiring"],
+        &[
+            "board", "chain", "clean", "collect", "dropins", "hostinfo", "memory", "merge", "model", "recorder",
+            "store", "wiring",
+        ],
     ),
     // The only ones that know everybody.
     ("daemon", &["*"]),

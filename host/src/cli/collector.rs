@@ -84,7 +84,8 @@ fn list(places: &Places) -> Result<ExitCode, Failure> {
         output::print_json(&rows);
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = output::Table::new(&["NAME", "STATE", "EVERY", "P50", "P95", "MEMORY", "DENIED", "SOURCE", "GRANTS"]);
+    let mut table =
+        output::Table::new(&["NAME", "STATE", "EVERY", "P50", "P95", "MEMORY", "DENIED", "SOURCE", "GRANTS"]);
     for one in all {
         let health = health.iter().find(|health| health.name == one.name);
         let figure = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
@@ -138,7 +139,8 @@ fn inspect(places: &Places, component: &str) -> Result<ExitCode, Failure> {
     let source = load::read(&origin)?;
     let name = name_of(&origin);
     let settings = wiring::call_settings(&machinery.config.drop_in(&name, Path::new(component)));
-    let compiled = machinery.loader.compile(&source).map_err(|error| Failure::new(format!("`{component}`: {error}")))?;
+    let compiled =
+        machinery.loader.compile(&source).map_err(|error| Failure::new(format!("`{component}`: {error}")))?;
     let inspection = machinery.loader.inspect(&source, &compiled);
     let descriptor = machinery
         .runner
@@ -164,7 +166,11 @@ fn page(origin: &Origin, inspection: &Inspection, descriptor: &Result<Descriptor
     output::line(format!("size      {} ({} bytes)", output::bytes(inspection.size_bytes), inspection.size_bytes));
     match descriptor {
         Ok(descriptor) => {
-            output::line(format!("name      {} {}", output::escaped(&descriptor.name), output::escaped(&descriptor.version)));
+            output::line(format!(
+                "name      {} {}",
+                output::escaped(&descriptor.name),
+                output::escaped(&descriptor.version)
+            ));
             output::line(format!("summary   {}", output::escaped(&descriptor.summary)));
             output::line(format!("sections  {}", descriptor.sections.join(", ")));
         }

@@ -47,7 +47,12 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
         output::print_json(&checks);
     } else {
         for check in &checks {
-            output::line(format!("{} {:<10} {}", if check.ok { "ok  " } else { "look" }, check.name, output::escaped(&check.found)));
+            output::line(format!(
+                "{} {:<10} {}",
+                if check.ok { "ok  " } else { "look" },
+                check.name,
+                output::escaped(&check.found)
+            ));
             if let Some(hint) = check.hint {
                 output::line(format!("     {:<10} {hint}", ""));
             }
@@ -103,7 +108,12 @@ fn cgroups(sys: &Path) -> Check {
     } else {
         "none"
     };
-    Check::new("cgroups", version != "none", version, "daemons cannot be found by their unit; mount cgroup2 on /sys/fs/cgroup")
+    Check::new(
+        "cgroups",
+        version != "none",
+        version,
+        "daemons cannot be found by their unit; mount cgroup2 on /sys/fs/cgroup",
+    )
 }
 
 fn journald(root: &Path) -> Check {
@@ -123,7 +133,11 @@ fn clock() -> Check {
             one.synchronised,
             format!(
                 "{} (maximum error {} us)",
-                if one.synchronised { "the kernel says it is synchronised" } else { "the kernel says it is not synchronised" },
+                if one.synchronised {
+                    "the kernel says it is synchronised"
+                } else {
+                    "the kernel says it is not synchronised"
+                },
                 one.maximum_error_us
             ),
             "run chronyd or another NTP client, or name servers in [clock] to have the offset measured",
@@ -137,7 +151,14 @@ fn data(data_dir: &Path) -> Check {
         Ok(Some(holder)) => format!("{} (pid {} writes to it)", data_dir.display(), holder.pid),
         Ok(None) if data_dir.exists() => format!("{} (no ghostd runs on it)", data_dir.display()),
         Ok(None) => format!("{} (not made yet)", data_dir.display()),
-        Err(error) => return Check::new("data", false, crate::chain::chain(&error), "give it to the user that runs ghostd, mode 0700"),
+        Err(error) => {
+            return Check::new(
+                "data",
+                false,
+                crate::chain::chain(&error),
+                "give it to the user that runs ghostd, mode 0700",
+            );
+        }
     };
     Check::new("data", true, found, "")
 }
@@ -145,13 +166,20 @@ fn data(data_dir: &Path) -> Check {
 fn sandbox(data_dir: &Path) -> Check {
     let engine = match new_engine() {
         Ok(engine) => engine,
-        Err(error) => return Check::new("sandbox", false, format!("{error:#}"), "collectors cannot run on this machine"),
+        Err(error) => {
+            return Check::new("sandbox", false, format!("{error:#}"), "collectors cannot run on this machine");
+        }
     };
     if !data_dir.exists() {
         return Check::new("sandbox", true, "collectors can run; the cache is made at the first start", "");
     }
     match Cache::open(&data_dir.join(store::CACHE), &engine) {
         Ok(_) => Check::new("sandbox", true, "collectors can run, compiled ones are kept", ""),
-        Err(error) => Check::new("sandbox", false, crate::chain::chain(&error), "collectors are compiled in memory at each start, which costs some 50 MB"),
+        Err(error) => Check::new(
+            "sandbox",
+            false,
+            crate::chain::chain(&error),
+            "collectors are compiled in memory at each start, which costs some 50 MB",
+        ),
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn print_json(document: &impl Serialize) {
 pub(crate) fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let hidden = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+            let hidden =
+                matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
             if c.is_control() || hidden { c.escape_unicode().collect::<Vec<_>>() } else { vec![c] }
         })
         .collect()

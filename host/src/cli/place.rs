@@ -4,6 +4,8 @@ use std::path::Path;
 
 use super::{Failure, Places};
 use crate::config::{Arguments, Config, Hooks, LoadError, Loaded, Override, Paths, Surroundings};
+use crate::plugins::compile::MAX_COMPONENT_BYTES;
+use crate::plugins::load;
 use crate::sanitize::{Report, Sanitizer};
 
 /// What a command works with.
@@ -56,7 +58,13 @@ pub(crate) fn read_config(paths: &Paths, overrides: &[Override]) -> Result<Loade
         report.counts.into_keys().next()
     };
     let hooks = Hooks {
-        pattern: &|pattern| regex::bytes::RegexBuilder::new(pattern).size_limit(1 << 20).build().map(|regex| regex.captures_len() - 1).map_err(|error| error.to_string()),
+        pattern: &|pattern| {
+            regex::bytes::RegexBuilder::new(pattern)
+                .size_limit(1 << 20)
+                .build()
+                .map(|regex| regex.captures_len() - 1)
+                .map_err(|error| error.to_string())
+        },
         is_secret: &is_secret,
         digest: Some(&digest),
     };
@@ -66,6 +74,12 @@ pub(crate) fn read_config(paths: &Paths, overrides: &[Override]) -> Result<Loade
     })
 }
 
+/// Read as it is read when it is loaded: a pipe in its place must not hold up whoever only looks at the configuration,
+/// and what is too large to be loaded is refused there, in better words than a wrong hash.
 fn digest(path: &Path) -> std::io::Result<String> {
-    std::fs::read(path).map(|bytes| crate::model::Digest::of(&bytes).to_string())
+    let source = load::read(&load::Origin::File(path.to_owned())).map_err(std::io::Error::other)?;
+    if source.wasm.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(source.sha256.to_string())
 }

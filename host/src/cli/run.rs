@@ -8,13 +8,13 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::{Failure, Place, Places, output, place};
+use crate::chain::chain;
 use crate::clock::Clock;
 use crate::config::{Cadence, Config, Log, LogFormat};
 use crate::control;
 use crate::daemon::{self, Setup, Told};
 use crate::memory;
 use crate::model::SnapshotFinding;
-use crate::chain::chain;
 use crate::recorder::Recorder;
 use crate::store::{DatabaseStart, ExclusiveStore, LockError, Source, StartReport, StoreError};
 use crate::wiring::Machinery;
@@ -145,7 +145,10 @@ pub(crate) fn tell_start(report: &StartReport) {
         ),
     }
     if !report.found.is_empty() {
-        tracing::info!(count = report.found.len(), "Snapshots that were durable and not yet in the catalog were taken in.");
+        tracing::info!(
+            count = report.found.len(),
+            "Snapshots that were durable and not yet in the catalog were taken in."
+        );
     }
     if !report.deletions_finished.is_empty() {
         tracing::info!(count = report.deletions_finished.len(), "Deletions that had been begun were finished.");

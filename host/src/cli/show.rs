@@ -39,7 +39,11 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
     if let Some(key) = &arguments.section {
         let entry = checked.body.sections.get(key).ok_or_else(|| {
             let known: Vec<&str> = checked.body.sections.keys().map(String::as_str).collect();
-            Failure::new(format!("snapshot `{id}` has no section `{}` (it has {})", output::escaped(key), known.join(", ")))
+            Failure::new(format!(
+                "snapshot `{id}` has no section `{}` (it has {})",
+                output::escaped(key),
+                known.join(", ")
+            ))
         })?;
         if places.json {
             output::print_json(entry);

@@ -46,12 +46,10 @@ pub(crate) fn run(places: &Places, arguments: Arguments) -> Result<ExitCode, Fai
 }
 
 fn by_daemon(places: &Places, place: &Place, data_dir: &Path, arguments: Arguments) -> Result<ExitCode, Failure> {
-    let socket = store::holder(data_dir)?
-        .and_then(|holder| holder.control_socket)
-        .ok_or_else(|| {
-            Failure::new(format!("another ghostd writes to `{}` and does not take requests", data_dir.display()))
-                .hint("it may be a `ghostd snapshot` of somebody else: try again in a moment")
-        })?;
+    let socket = store::holder(data_dir)?.and_then(|holder| holder.control_socket).ok_or_else(|| {
+        Failure::new(format!("another ghostd writes to `{}` and does not take requests", data_dir.display()))
+            .hint("it may be a `ghostd snapshot` of somebody else: try again in a moment")
+    })?;
     let patience = arguments.timeout.map_or(place.loaded.config.snapshot.deadline + PATIENCE, Duration::from_secs);
     let request = Request::Snapshot { reason: arguments.reason, important: arguments.important };
     match control::ask(&socket, &request, patience)? {
@@ -80,8 +78,8 @@ fn alone(
     let next = store.next_heartbeat_sequence();
     let memory = memory::recall(loaded, &shown, next, &now, carry);
     let machinery = Machinery::new(config, Some(&cache))?;
-    let taken = once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important)
-        .map_err(Failure::new)?;
+    let taken =
+        once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important).map_err(Failure::new)?;
     let recorder = Recorder::start(store, clock)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     recorder.snapshot(taken.capture, move |result| {
@@ -93,7 +91,13 @@ fn alone(
     tell(places, stored.id, stored.sequence, &stored.path, &taken.failed)
 }
 
-fn tell(places: &Places, id: SnapshotId, sequence: u64, path: &Path, failed: &[(String, String)]) -> Result<ExitCode, Failure> {
+fn tell(
+    places: &Places,
+    id: SnapshotId,
+    sequence: u64,
+    path: &Path,
+    failed: &[(String, String)],
+) -> Result<ExitCode, Failure> {
     if places.json {
         let failed: Vec<_> =
             failed.iter().map(|(name, why)| serde_json::json!({"collector": name, "error": why})).collect();

@@ -68,7 +68,12 @@ fn page(status: &Status) {
             output::line(format!("\nclock      {}{offset}", beat.clock_status));
         }
     }
-    output::line(format!("ghostd     {} (pid {}), since {}", status.version, status.pid, output::local(status.started_at)));
+    output::line(format!(
+        "ghostd     {} (pid {}), since {}",
+        status.version,
+        status.pid,
+        output::local(status.started_at)
+    ));
     if let Some(id) = status.last_snapshot {
         output::line(format!("snapshot   {id}"));
     }

@@ -78,7 +78,10 @@ fn page(verification: &Verification) {
         output::line(format!("BAD     the heartbeats before snapshot {id} are not what they were"));
     }
     for finding in &verification.audit.findings {
-        output::line(format!("BAD     audit log: {}", output::escaped(&format!("line {}: {}", finding.line, finding.flaw))));
+        output::line(format!(
+            "BAD     audit log: {}",
+            output::escaped(&format!("line {}: {}", finding.line, finding.flaw))
+        ));
     }
     for gap in &verification.gaps {
         let span = if gap.first == gap.last { gap.first.to_string() } else { format!("{} to {}", gap.first, gap.last) };

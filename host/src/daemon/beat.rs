@@ -108,7 +108,9 @@ impl Daemon {
         self.forget_old_ends();
         let mut batch = Batch::default();
         let before = self.beats.last.as_ref().map(|last| last.overall.status);
-        if before != Some(heartbeat.overall.status) && (before.is_some() || heartbeat.overall.status != OverallStatus::Healthy) {
+        if before != Some(heartbeat.overall.status)
+            && (before.is_some() || heartbeat.overall.status != OverallStatus::Healthy)
+        {
             batch.durable = true;
             batch.events.push(self.make_event(
                 EventKind::SystemStatus,

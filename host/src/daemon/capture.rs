@@ -9,9 +9,9 @@ use tokio::net::UnixStream;
 use super::{Daemon, Message, Told};
 use crate::chain::chain;
 use crate::clean;
+use crate::collect::Every;
 use crate::config::Config;
 use crate::control::{self, Answer};
-use crate::collect::Every;
 use crate::merge::{self, About};
 use crate::model::{EventKind, EventSeverity, Moment, SnapshotId, Trigger};
 use crate::recorder::{self, Stored};
@@ -75,7 +75,8 @@ impl Captures {
 
     pub(super) fn reconfigure(&mut self, config: &Config, now: &Moment) {
         if self.schedule.interval() != config.snapshot.every {
-            self.schedule = Schedule::new(config.snapshot.every, now.boottime_ns + config.snapshot.every.as_nanos() as u64);
+            self.schedule =
+                Schedule::new(config.snapshot.every, now.boottime_ns + config.snapshot.every.as_nanos() as u64);
         }
     }
 
@@ -200,7 +201,12 @@ impl Daemon {
             Err(error) => {
                 (self.watcher)(&Told::Failed(&error));
                 tracing::error!(error, "A capture failed.");
-                self.event(EventKind::SnapshotError, EventSeverity::Error, format!("a capture failed: {error}"), serde_json::Value::Null);
+                self.event(
+                    EventKind::SnapshotError,
+                    EventSeverity::Error,
+                    format!("a capture failed: {error}"),
+                    serde_json::Value::Null,
+                );
                 Answer::Failed { error }
             }
         };

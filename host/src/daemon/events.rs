@@ -47,7 +47,8 @@ impl Daemon {
             let text = |key: &str| row.get(key).and_then(Json::as_str).map(str::to_owned);
             let (Some(name), Some(status)) = (text("name"), text("status")) else { continue };
             let before = self.previous_daemons.insert(name.clone(), status.clone());
-            let quiet = before.as_ref() == Some(&status) || (before.is_none() && matches!(&*status, "unknown" | "running"));
+            let quiet =
+                before.as_ref() == Some(&status) || (before.is_none() && matches!(&*status, "unknown" | "running"));
             if quiet {
                 continue;
             }
@@ -58,7 +59,13 @@ impl Daemon {
             };
             let data = json!({"daemon": name, "status": status, "before": before, "pid": row.get("pid")});
             batch.durable = true;
-            batch.events.push(self.make_event(EventKind::DaemonCheck, severity, format!("daemon {name} is {status}"), data, now.wall));
+            batch.events.push(self.make_event(
+                EventKind::DaemonCheck,
+                severity,
+                format!("daemon {name} is {status}"),
+                data,
+                now.wall,
+            ));
         }
     }
 }

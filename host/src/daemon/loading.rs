@@ -120,7 +120,12 @@ impl Daemon {
         self.board.retain(|collector, _| wanted.contains(collector));
         for name in gone {
             tracing::info!(collector = name, "A collector was removed.");
-            self.event(EventKind::Collector, EventSeverity::Info, format!("collector {name} was removed"), serde_json::Value::Null);
+            self.event(
+                EventKind::Collector,
+                EventSeverity::Info,
+                format!("collector {name} was removed"),
+                serde_json::Value::Null,
+            );
         }
     }
 
@@ -167,7 +172,12 @@ impl Daemon {
             }
             Err(why) => {
                 tracing::error!(collector = name, error = why, "A collector was refused.");
-                self.event(EventKind::Collector, EventSeverity::Error, format!("collector {name} was refused: {why}"), serde_json::Value::Null);
+                self.event(
+                    EventKind::Collector,
+                    EventSeverity::Error,
+                    format!("collector {name} was refused: {why}"),
+                    serde_json::Value::Null,
+                );
                 if running {
                     tracing::info!(collector = name, "Its last good version goes on running.");
                     return;

@@ -122,15 +122,8 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     let (inbox, mut messages) = mpsc::channel(INBOX);
     let listener = setup.listener;
     let now = setup.machinery.clock.now();
-    let mut daemon = Daemon::new(
-        setup.machinery,
-        setup.recorder,
-        setup.memory,
-        setup.reload,
-        setup.watcher,
-        inbox.clone(),
-        now,
-    );
+    let mut daemon =
+        Daemon::new(setup.machinery, setup.recorder, setup.memory, setup.reload, setup.watcher, inbox.clone(), now);
     daemon.begin();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut watchdog = Watchdog::new();
@@ -246,9 +239,14 @@ impl Daemon {
             collectors = config.collectors.values().filter(|collector| collector.enabled).count(),
             "ghostd runs."
         );
-        self.event(EventKind::SystemStartup, EventSeverity::Info, "ghostd started".to_owned(), serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
-        }));
+        self.event(
+            EventKind::SystemStartup,
+            EventSeverity::Info,
+            "ghostd started".to_owned(),
+            serde_json::json!({
+                "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
+            }),
+        );
         self.load_wanted(&now);
         let commands = config_versions(&self.machinery.config);
         if !commands.is_empty() {
@@ -330,7 +328,9 @@ impl Daemon {
     fn take(&mut self, message: Message) {
         let now = self.now();
         match message {
-            Message::Called { collector, number, outcome: Some(outcome) } => self.called(&collector, number, outcome, &now),
+            Message::Called { collector, number, outcome: Some(outcome) } => {
+                self.called(&collector, number, outcome, &now)
+            }
             Message::Called { outcome: None, .. } => {}
             Message::Loading(result) => self.loaded(*result, &now),
             Message::Asked(request, stream) => self.asked(request, stream, &now),
@@ -339,10 +339,7 @@ impl Daemon {
             // The recorder has reported it.
             Message::Pruned(Err(_)) => {}
             Message::Versions(versions) => {
-                let clean = versions
-                    .into_iter()
-                    .map(|(name, text)| (name, self.clean(&text)))
-                    .collect();
+                let clean = versions.into_iter().map(|(name, text)| (name, self.clean(&text))).collect();
                 self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
             }
         }
@@ -359,7 +356,12 @@ impl Daemon {
             Ok(posted) => {
                 self.machinery.context.services.succeeded(collector);
                 if finished.recovered {
-                    self.event(EventKind::Collector, EventSeverity::Info, format!("collector {collector} works again"), serde_json::Value::Null);
+                    self.event(
+                        EventKind::Collector,
+                        EventSeverity::Info,
+                        format!("collector {collector} works again"),
+                        serde_json::Value::Null,
+                    );
                 }
                 memory::arrived(&mut batch, &posted, finished.state, collector);
                 let changes = self.board.post(posted);
@@ -371,7 +373,12 @@ impl Daemon {
                 if first || finished.quarantined {
                     let what = if finished.quarantined { "is in quarantine" } else { "failed" };
                     tracing::warn!(collector, error = why, "A collector {what}.");
-                    self.event(EventKind::Collector, EventSeverity::Warning, format!("collector {collector} {what}: {why}"), serde_json::Value::Null);
+                    self.event(
+                        EventKind::Collector,
+                        EventSeverity::Warning,
+                        format!("collector {collector} {what}: {why}"),
+                        serde_json::Value::Null,
+                    );
                 }
                 self.board.fail(collector, &why);
             }
@@ -388,7 +395,12 @@ impl Daemon {
         if jumped_ns.unsigned_abs() > u128::from(STEP_NS) {
             let seconds = jumped_ns as f64 / 1e9;
             tracing::warn!(seconds, "The wall clock was stepped.");
-            self.event(EventKind::ClockSync, EventSeverity::Warning, format!("the wall clock was stepped by {seconds:.3} s"), serde_json::json!({"step_seconds": seconds}));
+            self.event(
+                EventKind::ClockSync,
+                EventSeverity::Warning,
+                format!("the wall clock was stepped by {seconds:.3} s"),
+                serde_json::json!({"step_seconds": seconds}),
+            );
             self.collectors.mark_all_due("event");
         }
     }
@@ -428,7 +440,14 @@ impl Daemon {
         self.recorder.record(Batch { events: vec![event], ..Batch::default() });
     }
 
-    fn make_event(&self, event_type: EventKind, severity: EventSeverity, message: String, mut data: serde_json::Value, at: Wall) -> Event {
+    fn make_event(
+        &self,
+        event_type: EventKind,
+        severity: EventSeverity,
+        message: String,
+        mut data: serde_json::Value,
+        at: Wall,
+    ) -> Event {
         self.machinery.sanitizer.json(&mut data, &mut crate::sanitize::Report::default());
         Event { timestamp: at, event_type, severity, message: self.clean(&message), data }
     }
@@ -443,7 +462,12 @@ impl Daemon {
     }
 
     async fn end(self) {
-        self.event(EventKind::SystemShutdown, EventSeverity::Info, "ghostd ends".to_owned(), serde_json::json!({"pid": std::process::id()}));
+        self.event(
+            EventKind::SystemShutdown,
+            EventSeverity::Info,
+            "ghostd ends".to_owned(),
+            serde_json::json!({"pid": std::process::id()}),
+        );
         let socket = self.machinery.config.control.socket.clone();
         let Self { recorder, machinery, .. } = self;
         // The recorder writes what it has. A disk that does not answer must not keep ghostd from ending: what it has

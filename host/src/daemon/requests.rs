@@ -79,7 +79,8 @@ impl Daemon {
                 let by = self.clean(&by);
                 let answer = Later::new(stream);
                 return self.recorder.unkeep(id, by, move |result| {
-                    let message = |had| if had { format!("{id} has no mark any more") } else { format!("{id} had no mark") };
+                    let message =
+                        |had| if had { format!("{id} has no mark any more") } else { format!("{id} had no mark") };
                     answer.give(result.map(|had| Answer::Done { message: message(had) }));
                 });
             }
@@ -124,7 +125,9 @@ impl Daemon {
             return Ok("nothing has changed".to_owned());
         }
         let cache = self.machinery.cache_dir.clone();
-        let machinery = Machinery::with_kept(config, cache.as_deref(), Arc::clone(&self.machinery.context.services.kept)).map_err(|error| crate::chain::chain(&error))?;
+        let machinery =
+            Machinery::with_kept(config, cache.as_deref(), Arc::clone(&self.machinery.context.services.kept))
+                .map_err(|error| crate::chain::chain(&error))?;
         let now = self.now();
         let facts = self.machinery.facts.clone();
         self.machinery = Machinery { facts, ..machinery };
@@ -137,9 +140,14 @@ impl Daemon {
         self.load_wanted(&now);
         let message = format!("the configuration has changed: {}", describe(&changes));
         tracing::info!("{message}");
-        self.event(EventKind::ConfigUpdate, EventSeverity::Info, message.clone(), serde_json::json!({
-            "config_sha256": self.machinery.config_sha256,
-        }));
+        self.event(
+            EventKind::ConfigUpdate,
+            EventSeverity::Info,
+            message.clone(),
+            serde_json::json!({
+                "config_sha256": self.machinery.config_sha256,
+            }),
+        );
         self.recorder.audit("configure", serde_json::json!({"config_sha256": self.machinery.config_sha256}));
         Ok(message)
     }

@@ -42,7 +42,9 @@ pub enum CacheError {
         source: io::Error,
     },
     /// Somebody else could write native code into it.
-    #[error("the cache of compiled collectors `{path}` is {fault} (it must belong to the user that runs ghostd, mode 0700)")]
+    #[error(
+        "the cache of compiled collectors `{path}` is {fault} (it must belong to the user that runs ghostd, mode 0700)"
+    )]
     Unsafe {
         /// The directory.
         path: PathBuf,
@@ -108,7 +110,10 @@ impl Cache {
             tracing::warn!(path = %path.display(), "A compiled collector does not match its MAC and is compiled anew.");
             return None;
         }
-        #[expect(unsafe_code, reason = "the file was made by this installation: its MAC was just checked, and only our user can write to the directory")]
+        #[expect(
+            unsafe_code,
+            reason = "the file was made by this installation: its MAC was just checked, and only our user can write to the directory"
+        )]
         let loaded = unsafe { Component::deserialize_file(engine, &path) };
         loaded.ok()
     }
@@ -177,10 +182,8 @@ fn private_file(path: &Path) -> io::Result<File> {
 fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let read = || {
         let mut key = [0; KEY_BYTES];
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-            .open(path)?;
+        let mut file =
+            OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)?;
         file.read_exact(&mut key).map(|()| key)
     };
     match read() {

@@ -19,7 +19,7 @@ use super::capability::{Need, need};
 use super::state::{CallState, NotGranted};
 
 /// What every component is linked against.
-pub fn base(engine: &Engine) -> Result<Linker<CallState>> {
+pub(super) fn base(engine: &Engine) -> Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_proxy_interfaces_async(&mut linker)?;
     cli::exit::add_to_linker::<_, WasiCli>(&mut linker, CallState::cli)?;
@@ -59,7 +59,11 @@ fn wasi_random(state: &mut CallState) -> &mut wasmtime_wasi::random::WasiRandomC
 
 /// What one component is linked against: the base, the file system where it is granted, and a trap for the rest
 /// of WASI that it imports.
-pub fn for_component(base: &Linker<CallState>, component: &Component, filesystem_granted: bool) -> Result<Linker<CallState>> {
+pub(super) fn for_component(
+    base: &Linker<CallState>,
+    component: &Component,
+    filesystem_granted: bool,
+) -> Result<Linker<CallState>> {
     let mut linker = base.clone();
     if filesystem_granted {
         filesystem::types::add_to_linker::<_, WasiFilesystem>(&mut linker, CallState::filesystem)?;
@@ -87,7 +91,9 @@ fn close(linker: &mut Linker<CallState>, engine: &Engine, name: &str, item: &Com
         match &item.ty {
             ComponentItem::ComponentFunc(_) => {
                 let what = capability_of(name);
-                let message = format!("`{name}` is not granted: `{export}` was called (add `grant = [\"{what}\"]` where that capability exists)");
+                let message = format!(
+                    "`{name}` is not granted: `{export}` was called (add `grant = [\"{what}\"]` where that capability exists)"
+                );
                 instance.func_new(export, move |mut store, _, _, _| {
                     store.data_mut().lent.denied += 1;
                     Err(NotGranted(message.clone()).into())

@@ -126,7 +126,11 @@ pub enum LoadError {
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// It imports what it is not granted.
-    #[error("it needs {} and is not granted that (add `grant = [{}]` to [collector.{collector}])", quoted(missing), all_grants(needed))]
+    #[error(
+        "it needs {} and is not granted that (add `grant = [{}]` to [collector.{collector}])",
+        quoted(missing),
+        all_grants(needed)
+    )]
     NotGranted {
         /// The collector's name.
         collector: Arc<str>,
@@ -136,7 +140,9 @@ pub enum LoadError {
         needed: BTreeSet<String>,
     },
     /// It was built for another track of the contract.
-    #[error("it imports `{import}`; this ghostd serves contract {CONTRACT_VERSION} (build it against wit/ of this release, or use the ghostd that it was built for)")]
+    #[error(
+        "it imports `{import}`; this ghostd serves contract {CONTRACT_VERSION} (build it against wit/ of this release, or use the ghostd that it was built for)"
+    )]
     OtherContract {
         /// The import.
         import: String,
@@ -253,9 +259,7 @@ impl Loader {
 /// Reads a component's bytes, at most as many as are accepted.
 pub fn read(origin: &Origin) -> Result<Source, LoadError> {
     let wasm: Arc<[u8]> = match origin {
-        Origin::Builtin(name) => {
-            builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?.into()
-        }
+        Origin::Builtin(name) => builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?.into(),
         Origin::File(path) => read_file(path)?.into(),
     };
     Ok(Source { sha256: Digest::of(&wasm), wasm })
@@ -298,7 +302,8 @@ fn check_imports(inspection: &Inspection, request: &Request) -> Result<(), LoadE
     if missing.is_empty() {
         return Ok(());
     }
-    let needed = inspection.grants.iter().filter(|grant| !grant.starts_with("wasi:") || request.strict).cloned().collect();
+    let needed =
+        inspection.grants.iter().filter(|grant| !grant.starts_with("wasi:") || request.strict).cloned().collect();
     Err(LoadError::NotGranted { collector: Arc::clone(&request.settings.collector), missing, needed })
 }
 

@@ -6,7 +6,12 @@
 //!
 //! Must not know: the store, schedules, the configuration's file. Settings come as arguments.
 
-#[expect(missing_docs, unreachable_pub, unsafe_code, clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated from wit/, where everything is documented")]
+#[expect(
+    missing_docs,
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from wit/, where everything is documented"
+)]
 pub mod bindings;
 pub mod builtin;
 pub mod cache;

@@ -172,7 +172,8 @@ impl Lent {
             return Ok(());
         }
         self.denied += 1;
-        Err(NotGranted("host functions are not lent while `describe` runs, only while `collect` does".to_owned()).into())
+        Err(NotGranted("host functions are not lent while `describe` runs, only while `collect` does".to_owned())
+            .into())
     }
 }
 

@@ -161,12 +161,8 @@ fn section(raw: wit::Section, metrics_left: &mut usize, findings_left: &mut usiz
     }
     let dropped_metrics = raw.metrics.len().saturating_sub(*metrics_left);
     let dropped_findings = raw.findings.len().saturating_sub(*findings_left);
-    let metrics = raw
-        .metrics
-        .into_iter()
-        .take(*metrics_left)
-        .map(|raw| metric(raw, &place))
-        .collect::<Result<Vec<_>, _>>()?;
+    let metrics =
+        raw.metrics.into_iter().take(*metrics_left).map(|raw| metric(raw, &place)).collect::<Result<Vec<_>, _>>()?;
     let mut fingerprints = BTreeSet::new();
     let mut findings = Vec::with_capacity(raw.findings.len().min(*findings_left));
     for raw in raw.findings.into_iter().take(*findings_left) {
@@ -284,7 +280,9 @@ fn attributes(raw: Vec<wit::Attribute>, place: &str) -> Result<Attributes, Inval
             wit::Value::F(value) if value.is_finite() => Value::Float(value),
             wit::Value::F(_) => return Err(wrong("it is no finite number")),
             wit::Value::B(value) => Value::Bool(value),
-            wit::Value::S(text) if text.len() > MAX_VALUE_TEXT => return Err(wrong("its text is longer than 4096 bytes")),
+            wit::Value::S(text) if text.len() > MAX_VALUE_TEXT => {
+                return Err(wrong("its text is longer than 4096 bytes"));
+            }
             wit::Value::S(text) => Value::Text(text),
         };
         if attributes.insert(key.clone(), value).is_some() {

@@ -6,10 +6,10 @@
 mod basics;
 mod clock;
 pub mod files;
-mod targets;
 mod processes;
 mod services;
 mod system;
+mod targets;
 
 pub use files::OpenFile;
 pub use services::{Ended, Services, TimeSources};

@@ -114,4 +114,3 @@ impl probe::Scrub for Scrubber<'_> {
         self.0.command_line(arguments, &mut crate::sanitize::Report::default())
     }
 }
-

@@ -9,12 +9,14 @@ use serde_json::json;
 
 use super::processes::Scrubber;
 use crate::plugins::bindings::ghost::host::clock as wit_clock;
-use crate::probe::clock::{self, Chrony, ChronyProber, ChronyTable, Clocks, ServerSpec, SntpProber, SntpTable, StepWatch};
+use crate::probe::clock::{
+    self, Chrony, ChronyProber, ChronyTable, Clocks, ServerSpec, SntpProber, SntpTable, StepWatch,
+};
+use crate::probe::files::Kept;
 use crate::probe::ping::{Observation, Observations};
 use crate::probe::processes::{
     Change, DaemonSpec, Detail, ExitSignal, Identity, Mark, ProcRoot, Process, Table, Tracker, Transition, Watched,
 };
-use crate::probe::files::Kept;
 use crate::probe::system::{Machine, Paths};
 use crate::probe::{self, Moment};
 use crate::sanitize::Sanitizer;
