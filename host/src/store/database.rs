@@ -202,6 +202,29 @@ pub(super) fn open_reader(path: &Path) -> Result<Option<Connection>, StoreError>
     }
 }
 
+/// Writes a consistent copy of a database to `to`, which may exist if it is empty. The writer goes on meanwhile.
+/// `false` where there is no database.
+pub fn copy_database(from: &Path, to: &Path) -> Result<bool, StoreError> {
+    let Some(db) = open_reader(from)? else { return Ok(false) };
+    make_private(to)?;
+    let copied = db.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map_err(refused("copy", from));
+    copied.map(|_| true)
+}
+
+/// Reads every page of a database and says what is wrong with it; empty for nothing.
+pub fn check_database(path: &Path) -> Result<Vec<String>, StoreError> {
+    let Some(db) = open_reader(path)? else { return Ok(vec!["it is empty".to_owned()]) };
+    quick_check(&db).map_err(refused("check", path))
+}
+
+/// The same of an open one.
+pub(super) fn quick_check(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare("PRAGMA quick_check(20)")?;
+    let mut said: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    said.retain(|line| line != "ok");
+    Ok(said)
+}
+
 /// Whether the next commits wait for the disk. Without it a power cut may take the last of them, never a part of one.
 pub(super) fn set_durable(db: &Connection, durable: bool) -> rusqlite::Result<()> {
     db.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })

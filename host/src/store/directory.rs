@@ -24,7 +24,8 @@ pub const BACKUPS: &str = "backups";
 pub const CACHE: &str = "cache";
 
 const DIRECTORIES: [&str; 3] = [SNAPSHOTS, BACKUPS, CACHE];
-const FILES: [&str; 6] = [DATABASE, "ghost.db-wal", "ghost.db-shm", AUDIT, LOCK, super::reserve::RESERVE];
+const FILES: [&str; 7] =
+    [DATABASE, "ghost.db-wal", "ghost.db-shm", AUDIT, LOCK, super::reserve::RESERVE, super::swap::JOURNAL];
 
 /// Why a directory is not worked in.
 #[derive(Debug, thiserror::Error)]
@@ -156,7 +157,7 @@ pub fn id_of_snapshot_file(name: &str) -> Option<SnapshotId> {
 }
 
 /// The id in a mark's file name.
-pub(super) fn id_of_mark_file(name: &str) -> Option<SnapshotId> {
+pub fn id_of_mark_file(name: &str) -> Option<SnapshotId> {
     name.strip_prefix("snapshot-")?.strip_suffix(".keep")?.parse().ok()
 }
 

@@ -90,6 +90,30 @@ impl Folder {
         self.write(name, bytes, RenameFlags::empty())
     }
 
+    /// Writes a file that must not exist yet and is too large to have in memory, whole or not at all, mode 0600.
+    /// `check` is shown where it lies before it gets its name, and may refuse it. Durable when this returns.
+    pub fn create_large<T, E: From<DiskError>>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> Result<(), E>,
+        check: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (temporary, mut file) = self.open_temporary()?;
+        let path = self.path.join(&temporary);
+        let written = write(&mut file).and_then(|()| {
+            fault::hit("sync")
+                .map_err(io::Error::from)
+                .and_then(|()| file.sync_all())
+                .map_err(|source| E::from(DiskError { operation: "sync", path: self.path.join(name), source }))
+        });
+        let named = written.and_then(|()| check(&path)).and_then(|checked| {
+            self.rename_only(&temporary, name, RenameFlags::NOREPLACE)?;
+            self.sync().inspect_err(|_| self.forget(name))?;
+            Ok(checked)
+        });
+        named.inspect_err(|_| self.forget(&temporary))
+    }
+
     /// Gives a file another name, which must be free. Durable when this returns.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
         self.rename_only(from, to, RenameFlags::NOREPLACE)?;
@@ -104,6 +128,15 @@ impl Folder {
             },
             |()| Ok(true),
         )
+    }
+
+    /// Gives a file or directory below here another place below here, not yet durably. `false` if it is not there.
+    pub(super) fn move_below(&self, from: &str, to: &str) -> Result<bool, DiskError> {
+        match self.rename_only(from, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes what was created, renamed and unlinked here durable.
@@ -188,7 +221,14 @@ impl Folder {
     pub fn remove_temporaries(&self) -> Result<usize, DiskError> {
         let mut removed = 0;
         for name in self.names()?.iter().filter(|name| name.starts_with(TEMPORARY_PREFIX)) {
-            removed += usize::from(self.unlink(name)?);
+            let path = self.path.join(name);
+            // A restore that was not finished is a directory of files. Links in it are removed, not followed.
+            if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+                std::fs::remove_dir_all(&path).map_err(|source| DiskError { operation: "remove", path, source })?;
+                removed += 1;
+            } else {
+                removed += usize::from(self.unlink(name)?);
+            }
         }
         Ok(removed)
     }
@@ -217,12 +257,7 @@ impl Folder {
     }
 
     fn write_temporary(&self, bytes: &[u8]) -> Result<String, Unwritten> {
-        let name = format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4().as_simple());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = fault::hit("create")
-            .and_then(|()| rustix::fs::openat(&self.handle, &name, flags, Mode::RUSR | Mode::WUSR))
-            .map(File::from)
-            .map_err(|errno| Unwritten { synced: true, error: self.failed("create", &name, errno) })?;
+        let (name, mut file) = self.open_temporary().map_err(|error| Unwritten { synced: true, error })?;
         let written = fault::hit("write")
             .map_err(io::Error::from)
             .and_then(|()| file.write_all(bytes))
@@ -237,6 +272,15 @@ impl Folder {
             self.forget(&name);
             Unwritten { synced, error: DiskError { operation, path: self.path.join(&name), source } }
         })
+    }
+
+    fn open_temporary(&self) -> Result<(String, File), DiskError> {
+        let name = format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4().as_simple());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fault::hit("create")
+            .and_then(|()| rustix::fs::openat(&self.handle, &name, flags, Mode::RUSR | Mode::WUSR))
+            .map(|handle| (name.clone(), File::from(handle)))
+            .map_err(|errno| self.failed("create", &name, errno))
     }
 
     fn rename_only(&self, from: &str, to: &str, flags: RenameFlags) -> Result<(), DiskError> {
@@ -267,7 +311,8 @@ impl Folder {
         }
     }
 
-    fn open_regular(&self, name: &str) -> Result<File, DiskError> {
+    /// Opens a regular file for reading. Links are not followed, and pipes not waited for.
+    pub fn open_regular(&self, name: &str) -> Result<File, DiskError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let handle = rustix::fs::openat(&self.handle, name, flags, Mode::empty())
             .map_err(|errno| self.failed("open", name, errno))?;

@@ -195,6 +195,11 @@ impl ExclusiveStore {
         self.transact(batch, "record", |_| Ok(()))
     }
 
+    /// Reads every page of the database and says what is wrong with it; empty for nothing.
+    pub fn check_database(&self) -> Result<Vec<String>, StoreError> {
+        database::quick_check(&self.db).map_err(self.refused("check"))
+    }
+
     /// Adds a line to the audit log. It is durable with the next snapshot at the latest; `durable` waits for it now.
     /// What `data` says must be sanitized.
     pub fn audit(&mut self, at: Wall, operation: &str, data: Json, durable: bool) -> Result<AuditHead, StoreError> {

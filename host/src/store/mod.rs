@@ -37,8 +37,9 @@ mod reserve;
 mod rollup;
 mod samples;
 mod start;
+mod swap;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -49,10 +50,13 @@ pub use batch::{
 };
 pub use catalog::{Entry, Mark, Removed};
 pub use chain::{Gap, Problem, Verdict};
+pub use database::{check_database, copy_database};
 pub use directory::{
-    AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_snapshot_file, mark_file,
-    snapshot_file,
+    AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_mark_file,
+    id_of_snapshot_file, mark_file, snapshot_file,
 };
+#[cfg(test)]
+pub(crate) use disk::fault;
 pub use disk::{DiskError, Folder, TEMPORARY_PREFIX, atomic_write};
 pub use error::StoreError;
 pub use exclusive::{ExclusiveStore, Stored};
@@ -65,4 +69,5 @@ pub use reader::{Filter, Reader, Source};
 pub use repair::{DAMAGED_SUFFIX, Repaired};
 pub use rollup::{BeatSummary, DaemonSummary, HOUR_SECONDS, HistoryPolicy, MINUTE_SECONDS, Summary};
 pub use start::{DatabaseStart, StartReport};
+pub use swap::Swap;
 pub use verify::{HeartbeatCheck, Verification, verify_file};

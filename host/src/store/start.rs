@@ -21,6 +21,7 @@ use super::exclusive::{ExclusiveStore, Head, Tally};
 use super::lock::WriterLock;
 use super::marks::MarksSaid;
 use super::reserve;
+use super::swap;
 use crate::audit;
 use crate::model::{Moment, Previous, SnapshotId, StoreId, StoreRef, Wall};
 use crate::seal;
@@ -88,6 +89,8 @@ pub struct StartReport {
     pub audit_torn_bytes: u64,
     /// Why the last line of the audit log cannot be trusted.
     pub audit_flaw: Option<String>,
+    /// Whether a backup was restored just now.
+    pub restored: bool,
     /// Marks whose file was gone although nobody had taken them away: they are there again.
     pub marks_restored: Vec<SnapshotId>,
     /// Files that wait to be taken into the catalog.
@@ -100,7 +103,24 @@ struct FromAudit {
     deleted: BTreeMap<SnapshotId, Removed>,
     head: Option<Head>,
     identity: Option<StoreRef>,
+    /// The store as a restore has left it.
+    restored: Option<StoreRef>,
     marks: MarksSaid,
+}
+
+impl FromAudit {
+    /// What a restore put back is not to be deleted again, nor marked, for what was said before it; and the chain
+    /// goes on from the last that it put back, above every number that was ever given.
+    fn hear_restore(&mut self, data: &serde_json::Value) {
+        self.deleted.clear();
+        self.marks.clear();
+        self.restored = serde_json::from_value(data["store"].clone()).ok();
+        let sequence = data["highest_sequence"].as_u64();
+        let forked_from = self.restored.as_ref().and_then(|store| store.forked_from.clone());
+        if let (Some(sequence), Some(previous)) = (sequence, forked_from) {
+            self.head = Some(Head { sequence, previous });
+        }
+    }
 }
 
 /// Opens the store. A database that turns out to be damaged, wherever that shows, is set aside, and then the files
@@ -140,13 +160,18 @@ fn attempt(
     now: &Moment,
 ) -> Result<(ExclusiveStore, StartReport), StoreError> {
     let mut report = StartReport::default();
-    let snapshots = directory.open_snapshots()?;
     let folder = directory.open()?;
+    let restored = swap::finish(&folder)?;
+    let snapshots = directory.open_snapshots()?;
     for folder in [&folder, &Folder::open(&directory.backups())?] {
         report.temporaries_removed += folder.remove_temporaries()?;
     }
     let (db, settled) = open_database(&directory, &mut report)?;
-    let (audit, tail) = audit_file::open(&directory.audit())?;
+    let (mut audit, tail) = audit_file::open(&directory.audit())?;
+    if let Some(swap) = restored {
+        swap.conclude(&folder, &mut audit, &directory.audit())?;
+        report.restored = true;
+    }
     report.audit_torn_bytes = tail.torn_bytes;
     report.audit_flaw.clone_from(&tail.flaw);
     let said = read_audit(&directory.audit(), settled.offset)?;
@@ -168,7 +193,7 @@ fn attempt(
     }
     report.created = is_new && report.database == DatabaseStart::Created;
     let missing = listed.as_ref().map_or(&[][..], |listed| &listed.missing);
-    let identity = match settled.identity.or_else(|| said.identity.clone()) {
+    let identity = match said.restored.clone().or(settled.identity).or_else(|| said.identity.clone()) {
         Some(identity) => identity,
         None => identity_of_files(&snapshots, missing).unwrap_or_else(|| StoreRef {
             id: StoreId::random(),
@@ -195,7 +220,7 @@ fn attempt(
         unfinished: Vec::new(),
         lock,
     };
-    for head in settled.head.into_iter().chain(said.head.clone()).chain(newest.as_ref().map(head_of)) {
+    for head in said.head.iter().cloned().chain(settled.head).chain(newest.as_ref().map(head_of)) {
         store.raise_head(&head);
     }
     store.newest = newest;
@@ -410,8 +435,7 @@ fn read_audit(path: &Path, offset: u64) -> Result<FromAudit, StoreError> {
                 said.marks.insert(id, serde_json::from_value(line.data["mark"].clone()).ok());
             }
         }
-        // What a restore put back is not to be deleted again for what was said before it.
-        "restore" => said.deleted.clear(),
+        "restore" => said.hear_restore(&line.data),
         _ => {}
     })
     .map_err(fail)?;

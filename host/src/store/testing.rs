@@ -8,10 +8,10 @@ use super::*;
 use crate::model::{ChainLink, Digest, Heartbeat, Moment, Overall, OverallStatus, SnapshotId, Wall};
 
 /// 2026-11-21T00:00:00Z.
-pub(super) const START: Wall = Wall(1_795_219_200_000_000_000);
+pub(crate) const START: Wall = Wall(1_795_219_200_000_000_000);
 
 /// So many seconds after [`START`], in one boot.
-pub(super) fn at(seconds: i64) -> Moment {
+pub(crate) fn at(seconds: i64) -> Moment {
     Moment {
         wall: START.plus_ns(seconds * 1_000_000_000),
         boottime_ns: (1_000_000 + seconds).unsigned_abs() * 1_000_000_000,
@@ -19,12 +19,12 @@ pub(super) fn at(seconds: i64) -> Moment {
     }
 }
 
-pub(super) fn open(path: &Path) -> (ExclusiveStore, StartReport) {
+pub(crate) fn open(path: &Path) -> (ExclusiveStore, StartReport) {
     ExclusiveStore::open(path, &at(0)).unwrap()
 }
 
 /// The body of a small snapshot.
-pub(super) fn body(link: &ChainLink, now: &Moment) -> Json {
+pub(crate) fn body(link: &ChainLink, now: &Moment) -> Json {
     let mut body = json!({ "format_version": 1, "id": SnapshotId::new(now.wall) });
     let rest = json!({
         "captured_at": now.wall, "trigger": "schedule", "reason": null, "important_at_capture": false,
@@ -46,7 +46,7 @@ pub(super) fn body(link: &ChainLink, now: &Moment) -> Json {
 }
 
 /// The three lines of a file, written here a second time so that reader and writer cannot err together.
-pub(super) fn file_of(body: &Json) -> Vec<u8> {
+pub(crate) fn file_of(body: &Json) -> Vec<u8> {
     let text = body.to_string();
     let first = format!(
         r#"{{"ghostd":"snapshot/1","id":{},"size":{},"sha256":"{}","snapshot":"#,
@@ -58,14 +58,14 @@ pub(super) fn file_of(body: &Json) -> Vec<u8> {
 }
 
 /// Captures and stores a snapshot.
-pub(super) fn capture(store: &mut ExclusiveStore, now: &Moment) -> Entry {
+pub(crate) fn capture(store: &mut ExclusiveStore, now: &Moment) -> Entry {
     let link = store.link().unwrap();
     let stored = store.put_bytes(&file_of(&body(&link, now)), &Batch::default()).unwrap();
     assert!(stored.catalog_error().is_none(), "{:?}", stored.catalog_error());
     stored.entry().clone()
 }
 
-pub(super) fn heartbeat(sequence: u64, now: &Moment) -> Heartbeat {
+pub(crate) fn heartbeat(sequence: u64, now: &Moment) -> Heartbeat {
     Heartbeat {
         sequence,
         at: now.wall,

@@ -120,6 +120,14 @@ impl Reader {
         Ok(checked)
     }
 
+    /// Every line of the audit log that is whole, oldest first; `false` where there is no log.
+    pub fn audit_lines(&self, visit: &mut dyn FnMut(&audit::Line)) -> Result<bool, StoreError> {
+        let path = self.path().join(directory::AUDIT);
+        let Some(mut log) = audit_file::read_from(&path, 0)? else { return Ok(false) };
+        audit::verify(&mut log, &[], visit).map_err(|source| super::DiskError { operation: "read", path, source })?;
+        Ok(true)
+    }
+
     /// Checks the audit log alone, against what the snapshots that the catalog knows have seen of it.
     pub fn verify_audit(&self) -> Result<audit::Verification, StoreError> {
         let mut known = Vec::new();
@@ -239,7 +247,15 @@ impl Said {
                     self.ledger.captures.insert(written.sequence, written);
                 }
             }
-            "delete" | "set_aside" => {
+            "restore" => {
+                // What came after the last that was put back was left out on purpose.
+                let up_to = line.data["restored_up_to"].as_u64().unwrap_or(u64::MAX);
+                for (&sequence, written) in self.ledger.captures.range(up_to.saturating_add(1)..) {
+                    let reason = Some("restore: not in the backup".to_owned());
+                    self.ledger.deletions.entry(sequence).or_insert_with(|| Removed { reason, ..written.clone() });
+                }
+            }
+            "delete" | "set_aside" | "purge" => {
                 for removed in line.data["snapshots"].as_array().into_iter().flatten() {
                     if let Ok(removed) = serde_json::from_value::<Removed>(removed.clone()) {
                         self.ledger.deletions.insert(removed.sequence, removed);
