@@ -47,6 +47,8 @@ pub struct Counts {
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// So much before a line is kept, to see what it continues.
 const LOOK_BACK_BYTES: usize = 8 * 1024;
+/// Lines without indentation that may continue an entry.
+const NEAR_LINES: usize = 2;
 /// So many lines are gone back at most.
 const LOOK_BACK_LINES: usize = 48;
 
@@ -263,8 +265,17 @@ impl<'p> Scanner<'p> {
                     let mut logged = classify::classify(first);
                     logged.severity = Some(Severity::Medium);
                     logged.kind = Kind::Trace;
+                    if logged.level.is_none() {
+                        logged.severity = verdict.severity;
+                    }
                     self.assembler.begin(self.line - lines, first, &logged);
-                    self.assembler.offer(self.line, line);
+                    let mut at = from;
+                    for number in self.line - lines + 1..=self.line {
+                        at += find_byte(&buffer[at..], b'\n').map_or(0, |i| i + 1);
+                        let end = at + find_byte(&buffer[at..], b'\n').unwrap_or(0);
+                        let mut more = Vec::new();
+                        self.assembler.offer_any(number, classify::plain(bounded(&buffer[at..end]), &mut more));
+                    }
                     return;
                 }
             }
@@ -280,6 +291,9 @@ impl<'p> Scanner<'p> {
             return Before::BelongsToHarmless;
         }
         let opens = verdict.kind == Kind::Trace && !indented;
+        if opens && let Some(found) = thrown_at(buffer, start) {
+            return found;
+        }
         let mut end = start;
         for back in 1..=LOOK_BACK_LINES {
             if end <= 1 {
@@ -296,12 +310,13 @@ impl<'p> Scanner<'p> {
             let entry = head.has_time || head.body > 0 || head.level.is_some();
             if entry && !before[0].is_ascii_whitespace() {
                 let level = head.level.map(|(level, _)| level).or_else(|| classify::classify(before).level);
-                let Some(level) = level else { return Before::Nothing };
+                let Some(level) = level.filter(|_| head.body == 0) else { return Before::Nothing };
                 if opens {
                     let logged = back == 1 && head.has_time && (exception_line(trimmed) || level.severity().is_some());
                     return if logged && !stands_alone(trimmed) { Before::LoggedBy(from, 1) } else { Before::Nothing };
                 }
-                let belongs = head.has_time || indented;
+                // What is not indented continues an entry only close to it: programs print between entries too.
+                let belongs = indented || head.has_time && back <= NEAR_LINES && !verdict.certain;
                 return if belongs && level.severity() < Some(Severity::Medium) {
                     Before::BelongsToHarmless
                 } else {
@@ -357,6 +372,26 @@ enum Before {
     BelongsToHarmless,
     /// Where the line begins that logged this trace, and how many lines before.
     LoggedBy(usize, u64),
+}
+
+/// Node prints where an exception was thrown, the source and a caret before the exception itself.
+fn thrown_at(buffer: &[u8], start: usize) -> Option<Before> {
+    let mut end = start;
+    let mut caret = false;
+    for back in 1..=6 {
+        let from = rfind_byte(buffer.get(..end.checked_sub(1)?)?, b'\n').map_or(0, |i| i + 1);
+        let line = trim(bounded(&buffer[from..end - 1]));
+        caret |= !line.is_empty() && line.iter().all(|b| *b == b'^');
+        let digits = line.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        if caret && digits > 0 && line.len() > digits && line[line.len() - digits - 1] == b':' {
+            return Some(Before::LoggedBy(from, back));
+        }
+        if from == 0 || back > 2 && !caret {
+            return None;
+        }
+        end = from;
+    }
+    None
 }
 
 /// A runtime's last words, which no logger prints under a line of its own.

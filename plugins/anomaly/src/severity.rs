@@ -100,12 +100,12 @@ impl Level {
             b"emerg" | b"emergency" | b"panic" | b"pani" | b"dpanic" => Self::Emergency,
             b"alert" => Self::Alert,
             b"crit" | b"critical" | b"fatal" | b"fata" | b"ftl" | b"fatl" => Self::Critical,
-            b"err" | b"error" | b"erro" | b"eror" | b"severe" | b"failure" => Self::Error,
+            b"err" | b"error" | b"erro" | b"eror" | b"severe" | b"failure" | b"fail" => Self::Error,
             b"warn" | b"warning" | b"wrn" | b"wrng" => Self::Warning,
             b"notice" | b"note" | b"ntc" => Self::Notice,
             b"info" | b"inf" | b"information" | b"informational" | b"log" | b"success" | b"system" => Self::Info,
-            b"debug" | b"dbg" | b"debu" | b"debg" | b"fine" | b"config" | b"verbose" | b"verb" => Self::Debug,
-            b"trace" | b"trac" | b"trc" | b"finer" | b"finest" => Self::Trace,
+            b"debug" | b"dbg" | b"debu" | b"debg" | b"dbug" | b"fine" | b"config" | b"verbose" | b"verb" => Self::Debug,
+            b"trace" | b"trac" | b"trce" | b"trc" | b"finer" | b"finest" => Self::Trace,
             _ => return None,
         })
     }

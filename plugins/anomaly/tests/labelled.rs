@@ -51,7 +51,8 @@ fn severity(label: char) -> Option<Severity> {
 }
 
 fn score(text: &str) -> Score {
-    let lines: Vec<(char, &str)> = text.lines().map(|line| (line.chars().next().unwrap(), line.get(2..).unwrap_or(""))).collect();
+    let lines: Vec<(char, &str)> =
+        text.lines().map(|line| (line.chars().next().unwrap(), line.get(2..).unwrap_or(""))).collect();
     let raw: String = lines.iter().flat_map(|(_, line)| [*line, "\n"]).collect();
     let mut found = Vec::new();
     let mut scan = Scan::new(Options::default());
@@ -92,7 +93,10 @@ fn score(text: &str) -> Score {
             score.whole += u32::from(event.end_line == *to);
             score.severities += u32::from(event.severity == *severity);
             if event.end_line != *to || event.severity != *severity {
-                score.wrong.push(format!("~ {from}..{to} {severity:?} is {}..{} {:?}", event.line, event.end_line, event.severity));
+                score.wrong.push(format!(
+                    "~ {from}..{to} {severity:?} is {}..{} {:?}",
+                    event.line, event.end_line, event.severity
+                ));
             }
         }
     }

@@ -15,6 +15,9 @@ pub(super) fn status(line: &[u8]) -> Option<Option<Severity>> {
 fn combined(line: &[u8]) -> Option<u64> {
     let after = match find(line, b"HTTP/") {
         Some(at) => {
+            if let Some(status) = before_request(&line[..at]) {
+                return Some(status);
+            }
             let rest = &line[at + 5..];
             let close = rest.iter().take(6).position(|b| *b == b'"')?;
             &rest[close + 1..]
@@ -26,6 +29,16 @@ fn combined(line: &[u8]) -> Option<u64> {
         }
     };
     three_digits(after.strip_prefix(b" ")?)
+}
+
+/// HAProxy: `0/0/-1/-1/0 503 212 - - SC-- …` stands before the request.
+fn before_request(head: &[u8]) -> Option<u64> {
+    let mut tokens = head.split(|b| *b == b' ');
+    tokens.find(|token| {
+        token.iter().filter(|b| **b == b'/').count() == 4
+            && token.iter().all(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'+'))
+    })?;
+    three_digits(tokens.next()?)
 }
 
 /// A method, a path and a status as columns: `GET /x 200 12ms`, W3C, morgan, Rails' `status=200`.

@@ -31,6 +31,8 @@ pub struct Header {
     pub program: Range<usize>,
     /// A field that continues the entry before it: PostgreSQL's `DETAIL:`, `HINT:`, `STATEMENT:`, `CONTEXT:`.
     pub continues: bool,
+    /// Where the level begins, or the message where there is none.
+    pub message_from: usize,
     /// Where the text begins that is not the container's (behind `web_1  | ` or `2024-… stderr F `).
     pub body: usize,
 }
@@ -55,10 +57,14 @@ pub fn parse(line: &[u8]) -> Header {
             at += rfc5424_head(&line[at..], &mut header, at);
         }
     }
-    let mut reader = Reader { line, at, header, prose: 0, runs: 0, last: Last::Start, depth: 0, tagged: false };
+    let mut reader =
+        Reader { line, at, header, prose: 0, runs: 0, last: Last::Start, depth: 0, tagged: false, names: 0 };
     reader.run();
     let mut header = reader.header;
     header.message = header.message.max(header.body).min(line.len());
+    if header.message_from == 0 {
+        header.message_from = header.message;
+    }
     header
 }
 
@@ -90,6 +96,8 @@ struct Reader<'l> {
     last: Last,
     depth: u32,
     tagged: bool,
+    /// Runs that are no times: a tag stands behind one (the host) or two of them.
+    names: u32,
 }
 
 impl Reader<'_> {
@@ -101,7 +109,9 @@ impl Reader<'_> {
                 b'[' | b'(' | b'<' => self.depth += 1,
                 b']' | b')' | b'>' => {
                     self.depth = self.depth.saturating_sub(1);
-                    self.header_until(self.at + 1);
+                    if self.names == 0 {
+                        self.header_until(self.at + 1);
+                    }
                 }
                 b'{' => return,
                 // A quoted column of a CSV line is a column; any other quote begins what somebody said.
@@ -158,6 +168,11 @@ impl Reader<'_> {
             }
             return false;
         }
+        // `ts=… level=…`: pairs, and each such line is an entry.
+        if self.runs == 1 && after == b'=' && before == b'\n' && begins_pairs(run) {
+            self.header.has_time = true;
+            return true;
+        }
         if digits == 0 && others == 0 {
             if self.level_word(run, start, before, after) {
                 return true;
@@ -169,7 +184,10 @@ impl Reader<'_> {
     }
 
     fn digits(&mut self, run: &[u8], before: u8, after: u8, stop: usize) {
-        let clock = run.len() == 2 && after == b':' && self.line.get(stop + 1).is_some_and(u8::is_ascii_digit);
+        let minutes =
+            self.line.get(stop + 1..stop + 3).is_some_and(|m| m[0] < b'6' && m.iter().all(u8::is_ascii_digit));
+        let clock =
+            run.len() <= 2 && after == b':' && minutes && !self.line.get(stop + 3).is_some_and(u8::is_ascii_digit);
         let date = run.len() >= 8 && run.iter().filter(|b| matches!(b, b'-' | b'/' | b'.')).count() == 2;
         let epoch = run.len() >= 10 && self.runs <= 2;
         let uptime = before == b'[' && after == b']' && find_byte(run, b'.').is_some()
@@ -179,7 +197,10 @@ impl Reader<'_> {
             self.header.has_time = true;
         }
         self.last = Last::Time;
-        self.header_until(stop);
+        // Behind a name a number may as well be what the line is about.
+        if self.names == 0 {
+            self.header_until(stop);
+        }
     }
 
     /// A run of letters alone: a level, if its shape and its place say so.
@@ -212,6 +233,7 @@ impl Reader<'_> {
             let wide = before == b' ' && after == b' ' && next == b' ' && self.last == Last::Time;
             let dashed = self.line[..start].ends_with(b"- ") && after == b' ' && next == b'-';
             let after_time = alone
+                && run.iter().all(u8::is_ascii_lowercase)
                 && self.last == Last::Time
                 && self.line.first().is_some_and(|b| b.is_ascii_digit() || *b == b'[')
                 && after == b' ';
@@ -219,7 +241,7 @@ impl Reader<'_> {
                 && after == b':'
                 && !weak_lower(run)
                 && matches!(next, b' ' | b'\n' | b'\t')
-                && (self.tagged || matches!(self.last, Last::Start | Last::Time | Last::Name));
+                && (self.tagged || self.last != Last::Prose);
             let coded = alone && after == b'[' && next == b'E';
             (bracketed && before != b'(' && before != b'"')
                 || columns && alone
@@ -231,6 +253,7 @@ impl Reader<'_> {
                 || alone && before == b'[' && self.runs <= 2
         };
         if accepted {
+            self.header.message_from = start;
             self.found(level, start + run.len());
         }
         accepted
@@ -258,18 +281,24 @@ impl Reader<'_> {
     /// `E0102` (glog), `E/Tag` (logcat), `daemon.err` (busybox), and levels glued to something else.
     fn level_in_run(&mut self, run: &[u8], start: usize, before: u8, after: u8) -> bool {
         let fresh = self.prose == 0 && matches!(self.last, Last::Start | Last::Time) || before == b'\n';
-        if fresh && run.len() == 5 && run[1..].iter().all(u8::is_ascii_digit) && after == b' ' {
-            let clock = &self.line[start + 6..];
+        if fresh && matches!(run.len(), 5 | 9) && run[1..].iter().all(u8::is_ascii_digit) && after == b' ' {
+            let clock = &self.line[start + run.len() + 1..];
             if let (Some(level), true) = (Level::from_letter(run[0]), clock.get(2) == Some(&b':')) {
                 self.header.has_time = true;
                 // The place in the source ends with a bracket: `E0102 03:04:05.678 12 file.go:12] message`.
                 let head = &self.line[start..self.line.len().min(start + 160)];
-                let end = find_byte(head, b']').map_or(start + 5, |i| start + i + 1);
+                let end = find_byte(head, b']').map_or(start + run.len(), |i| start + i + 1);
                 self.found(level, end);
                 return true;
             }
         }
-        if fresh && run.len() > 2 && run[1] == b'/' && (before != b'\n' || matches!(after, b'(' | b':' | b' ')) {
+        if fresh
+            && !self.tagged
+            && run.len() > 2
+            && run[1] == b'/'
+            && run != b"I/O"
+            && (before != b'\n' || matches!(after, b'(' | b':' | b' '))
+        {
             let tag_end = self.line[start..].iter().take(64).any(|b| *b == b':');
             if let (Some(level), true) = (Level::from_letter(run[0]), tag_end) {
                 self.found(level, start + 1);
@@ -297,6 +326,7 @@ impl Reader<'_> {
         if self.prose < PROSE_WORDS && !self.tagged && self.depth == 0 && self.tag(run, start, after) {
             return false;
         }
+        self.names += u32::from(self.depth == 0 && !run[0].is_ascii_digit() && !is_calendar(run));
         let upper = run.iter().all(|b| b.is_ascii_uppercase() || !b.is_ascii_alphabetic());
         let camel = run[1..].iter().any(u8::is_ascii_uppercase);
         if composed || upper || camel || self.depth > 0 || is_calendar(run) {
@@ -339,6 +369,9 @@ impl Reader<'_> {
             return false;
         }
         // `FAILED: x` shouts; a program's name has a number behind it if it does.
+        if self.names > if end > stop { 2 } else { 1 } {
+            return false;
+        }
         if end == stop && run.iter().all(|b| b.is_ascii_uppercase() || *b == b'_') {
             return false;
         }
@@ -382,13 +415,30 @@ fn is_run(byte: u8) -> bool {
 fn weak(run: &[u8]) -> bool {
     matches!(
         run,
-        b"LOG" | b"SYSTEM" | b"NOTE" | b"SUCCESS" | b"CONFIG" | b"FINE" | b"PANIC" | b"ALERT" | b"VERBOSE" | b"FAILURE"
+        b"LOG"
+            | b"SYSTEM"
+            | b"NOTE"
+            | b"SUCCESS"
+            | b"CONFIG"
+            | b"FINE"
+            | b"PANIC"
+            | b"ALERT"
+            | b"VERBOSE"
+            | b"FAILURE"
+            | b"FAIL"
     )
 }
 
 /// Lower-case words that a colon alone does not make a level.
 fn weak_lower(run: &[u8]) -> bool {
     [&b"log"[..], b"system", b"config", b"success", b"fine", b"failure", b"panic"].iter().any(|w| starts_fold(run, w))
+}
+
+/// The keys that a line of pairs begins with.
+fn begins_pairs(run: &[u8]) -> bool {
+    const KEYS: [&[u8]; 10] =
+        [b"time", b"ts", b"t", b"timestamp", b"date", b"at", b"level", b"lvl", b"severity", b"msg"];
+    KEYS.contains(&run)
 }
 
 /// PostgreSQL's fields that follow an entry as entries of their own.

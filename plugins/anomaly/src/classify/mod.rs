@@ -15,6 +15,7 @@ mod words;
 pub use header::{Header, Source};
 
 use crate::bytes::find_byte;
+use crate::event::join::opens_trace;
 use crate::severity::{Level, Severity};
 
 /// What sort of thing a line is; decides how the lines after it are read.
@@ -43,6 +44,8 @@ pub struct Verdict {
     pub level: Option<Level>,
     /// What sort of line it is.
     pub kind: Kind,
+    /// Whether it needs no level: a report of the kernel, a trace, a signal.
+    pub certain: bool,
     /// The head of the line.
     pub header: Header,
 }
@@ -99,57 +102,62 @@ pub fn plain<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
 
 fn nested(line: &[u8], header: Header, depth: u32) -> Verdict {
     let stated = header.level;
+    let program = &line[header.program.clone()];
+    let kernel = program.eq_ignore_ascii_case(b"kernel") || line.first() == Some(&b'[') || line.starts_with(b"kern");
     if let Some((level, Source::Text)) = stated {
-        return Verdict { severity: level.severity(), level: Some(level), kind: kind_of(line, &header, level), header };
+        return levelled(line, header, level, kernel);
     }
     let rest = line[header.message..].trim_ascii_start();
     let inner = [rest, line].into_iter().find(|text| text.first() == Some(&b'{')).and_then(fields::json);
     if let Some(fields) = inner {
-        let (level, severity, kind) = structured(&fields, depth);
-        let level = level.or(stated.map(|(level, _)| level));
-        return Verdict { severity, level, kind, header };
+        return structured(&fields, header, depth);
     }
-    if let Some(level) = fields::logfmt_level(line) {
-        return Verdict { severity: level.severity(), level: Some(level), kind: Kind::Line, header };
+    if let Some(level) = fields::logfmt_level(&line[header.message..]) {
+        return Verdict { severity: level.severity(), level: Some(level), kind: Kind::Line, certain: false, header };
     }
     if let Some(severity) = access::status(line) {
-        return Verdict { severity, level: None, kind: Kind::Access, header };
+        return Verdict { severity, level: None, kind: Kind::Access, certain: false, header };
     }
-    let program = &line[header.program.clone()];
-    let kernel = program.eq_ignore_ascii_case(b"kernel") || line.first() == Some(&b'[') || line.starts_with(b"kern");
     let message = fields::logfmt_message(line).unwrap_or(&line[header.message..]);
     let found = words::judge(message, kernel);
-    match (stated, found) {
-        (Some((level, _)), Some(found)) if found.certain && Some(found.severity) > level.severity() => {
-            Verdict { severity: Some(found.severity), level: Some(level), kind: found.kind, header }
-        }
-        (Some((level, _)), found) => {
-            let kind = found.map_or(Kind::Line, |f| f.kind);
-            Verdict { severity: level.severity(), level: Some(level), kind, header }
-        }
-        (None, Some(found)) if found.kind == Kind::Recovery => {
-            Verdict { severity: None, level: None, kind: found.kind, header }
-        }
-        (None, Some(found)) => Verdict { severity: Some(found.severity), level: None, kind: found.kind, header },
-        (None, None) => Verdict { severity: None, level: None, kind: Kind::Line, header },
-    }
+    let certain = found.is_some_and(|f| f.certain);
+    let kind = found.map_or(Kind::Line, |f| f.kind);
+    let level = stated.map(|(level, _)| level);
+    let severity = match (level, found) {
+        (Some(level), Some(found)) if found.certain => level.severity().max(Some(found.severity)),
+        (Some(level), _) => level.severity(),
+        (None, Some(found)) if found.kind != Kind::Recovery => Some(found.severity),
+        (None, _) => None,
+    };
+    Verdict { severity, level, kind, certain, header }
 }
 
-/// A line whose level is stated may still begin a trace or report a recovery.
-fn kind_of(line: &[u8], header: &Header, level: Level) -> Kind {
+/// A line whose level the program wrote itself. It may still begin a trace or report a recovery, and the kernel's
+/// `INFO:` and `WARNING:` are the beginnings of reports and no levels.
+fn levelled(line: &[u8], header: Header, level: Level, kernel: bool) -> Verdict {
     let message = &line[header.message..];
     let message = &message[..message.len().min(512)];
+    let (mut severity, mut kind, mut certain) = (level.severity(), Kind::Line, false);
     if level >= Level::Error {
-        return Kind::Line;
+        // A tag may stand before what opens a trace: `AndroidRuntime: FATAL EXCEPTION: main`.
+        let tail = crate::bytes::find(message, b": ").map_or(message, |at| &message[at + 2..]);
+        let opens = |text: &[u8]| opens_trace(text) || crate::bytes::starts_fold(text, b"fatal exception");
+        if opens(message) || opens(tail) {
+            kind = Kind::Trace;
+        }
+    } else if kernel {
+        let whole = &line[header.message_from..];
+        if let Some(found) = words::judge(whole, true).filter(|found| found.certain) {
+            (severity, kind, certain) = (severity.max(Some(found.severity)), found.kind, true);
+        }
+    } else if words::judge(message, false).is_some_and(|found| found.kind == Kind::Recovery) {
+        kind = Kind::Recovery;
     }
-    match words::judge(message, false) {
-        Some(found) if found.kind == Kind::Recovery => Kind::Recovery,
-        _ => Kind::Line,
-    }
+    Verdict { severity, level: Some(level), kind, certain, header }
 }
 
 /// The verdict on a JSON line.
-fn structured(fields: &fields::Fields<'_>, depth: u32) -> (Option<Level>, Option<Severity>, Kind) {
+fn structured(fields: &fields::Fields<'_>, header: Header, depth: u32) -> Verdict {
     let mut scratch = Vec::new();
     let inner = match fields.message {
         Some(message) if depth > 0 && (fields.level.is_none() || fields.by_priority) => {
@@ -160,25 +168,21 @@ fn structured(fields: &fields::Fields<'_>, depth: u32) -> (Option<Level>, Option
         }
         _ => None,
     };
-    match (fields.level, inner) {
+    let stated = fields.level.or(header.level.map(|(level, _)| level));
+    let said = inner.as_ref().and_then(|v| v.severity);
+    let own = inner.as_ref().and_then(|v| v.level);
+    let certain = inner.as_ref().is_some_and(|v| v.certain);
+    let kind = inner.as_ref().map_or(Kind::Line, |v| v.kind);
+    let severity = match stated {
         // journald gives 6 to whatever a service prints: what the line itself states says more.
-        (Some(level), Some(inner)) if level >= Level::Error || inner.level.is_none() && inner.kind == Kind::Line => {
-            (Some(level), level.severity(), Kind::Line)
+        Some(level) if level < Level::Error && (own.is_some() || certain) => level.severity().max(said),
+        Some(level) => level.severity(),
+        None => {
+            let failed = fields.error || fields.status.is_some_and(|s| (500..600).contains(&s));
+            if own.is_none() && failed { said.max(Some(Severity::Medium)) } else { said }
         }
-        (Some(level), Some(inner)) => {
-            let own = inner.level.is_some() || matches!(inner.kind, Kind::Kernel | Kind::Trace);
-            (Some(level), if own { inner.severity.max(level.severity()) } else { level.severity() }, inner.kind)
-        }
-        (Some(level), None) => (Some(level), level.severity(), Kind::Line),
-        (None, inner) => {
-            let mut severity = inner.as_ref().and_then(|v| v.severity);
-            let stated = inner.as_ref().and_then(|v| v.level);
-            if stated.is_none() && (fields.error || fields.status.is_some_and(|s| (500..600).contains(&s))) {
-                severity = severity.max(Some(Severity::Medium));
-            }
-            (stated, severity, inner.map_or(Kind::Line, |v| v.kind))
-        }
-    }
+    };
+    Verdict { severity, level: stated.or(own), kind, certain, header }
 }
 
 #[cfg(test)]

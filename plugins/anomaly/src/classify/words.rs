@@ -310,6 +310,7 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // s
     &[
+        phrase("segfault at", Anywhere, High, Kind::Line),
         phrase("segfault", Saying, High, Kind::Line),
         phrase("segmentation fault", Saying, High, Kind::Line),
         phrase("segmentation violation", Saying, High, Kind::Line),
@@ -401,7 +402,10 @@ impl Word<'_> {
             if !whole && matches!(phrase.rule, Position | Undone) {
                 continue;
             }
-            if !counts {
+            // `panic=10`, `oops=panic`: options of the kernel.
+            let option = phrase.text == "panic"
+                && (self.message.get(end) == Some(&b'=') || self.start > 0 && self.message[self.start - 1] == b'=');
+            if !counts || option {
                 return None;
             }
             if phrase.rule == Undone {
@@ -448,6 +452,10 @@ impl Word<'_> {
         let before = self.start.checked_sub(1).map_or(b' ', |i| message[i]);
         let after = message.get(end).copied().unwrap_or(b' ');
         let next = message.get(end + 1).copied().unwrap_or(b' ');
+        // A single word in quotes is a name or a value.
+        if matches!(before, b'\'' | b'"' | b'`') && matches!(after, b'\'' | b'"' | b'`') {
+            return false;
+        }
         if self.quoted || matches!(before, b'/' | b'.' | b'-' | b'\\' | b'&' | b'?' | b'$' | b'#' | b'%' | b'@') {
             return false;
         }
@@ -576,7 +584,12 @@ fn nothing_after(message: &[u8], end: usize) -> bool {
         return n == 0 && (!is_word(then) && then != b'.' && then != b':' || fraction);
     }
     if !assigned {
-        return false;
+        return said_of(&rest[gap..]);
+    }
+    // `errors=remount-ro`: several errors are a number or an option.
+    let plural = message[end - 1].eq_ignore_ascii_case(&b's') || rest.len() < message.len() - end;
+    if plural && rest[0] == b'=' && value.first().is_some_and(u8::is_ascii_alphabetic) {
+        return true;
     }
     if value.is_empty() {
         return rest[..gap].contains(&b'=');
@@ -589,7 +602,9 @@ fn nothing_after(message: &[u8], end: usize) -> bool {
 
 /// `error handler`, `failure rate`, `crash report`: the word is half of a name.
 fn noun_after(message: &[u8], end: usize) -> bool {
-    const NOUNS: [&[u8]; 60] = [
+    const NOUNS: [&[u8]; 62] = [
+        b"channel",
+        b"queue",
         b"support",
         b"correcting",
         b"handler",
@@ -660,9 +675,22 @@ fn noun_after(message: &[u8], end: usize) -> bool {
     if !NOUNS.iter().any(|n| n.eq_ignore_ascii_case(word)) {
         return false;
     }
+    let counted = [&b"count"[..], b"counts", b"rate", b"counter"].iter().any(|n| n.eq_ignore_ascii_case(word));
+    if counted && non_zero(&rest[1 + len..]) {
+        return false;
+    }
     // `error file not found` is an error; `error file is set to` is not worth telling apart from it.
     let tail = &rest[1 + len..];
     !(starts_fold(tail, b" not ") || starts_fold(tail, b" exceeded"))
+}
+
+/// `exceptions are logged to …`: what is done with errors, not one of them.
+fn said_of(rest: &[u8]) -> bool {
+    const DONE: [&[u8]; 8] =
+        [b"logged", b"written", b"reported", b"sent", b"ignored", b"handled", b"collected", b"recorded"];
+    [&b"are "[..], b"will be ", b"is "]
+        .iter()
+        .any(|verb| starts_fold(rest, verb) && DONE.iter().any(|done| starts_fold(&rest[verb.len()..], done)))
 }
 
 /// Whether a number other than 0 follows, perhaps behind `=`, `:` or `of`.

@@ -80,14 +80,20 @@ impl Context {
         self.trace
     }
 
+    /// Notes a line that is known to belong.
+    pub(crate) fn take(&mut self, line: &[u8]) {
+        if !trim(line).is_empty() {
+            self.joined += 1;
+            self.concluded |= exception_line(line);
+            self.trace = true;
+        }
+    }
+
     pub(crate) fn step(&mut self, line: &[u8]) -> Step {
         if trim(line).is_empty() {
             self.blank += 1;
-            return if (self.trace || self.kernel) && self.blank <= MAX_BLANK_LINES {
-                Step::Perhaps
-            } else {
-                Step::End(None)
-            };
+            let most = if self.trace || self.kernel { MAX_BLANK_LINES } else { u32::from(!self.timed) };
+            return if self.blank <= most { Step::Perhaps } else { Step::End(None) };
         }
         let step = self.judge(line);
         if let Step::Join { trace } = step {
@@ -113,7 +119,7 @@ impl Context {
             if looks_like_frame(inner) {
                 return Step::Join { trace: true };
             }
-            if !self.timed && self.blank > 0 && !self.trace {
+            if self.blank > 0 && !self.trace {
                 return Step::End(None);
             }
             if !inner[0].is_ascii_digit() || !header::starts_entry(inner) {
@@ -156,12 +162,17 @@ impl Context {
         }
         if opens_trace(line) {
             // A runtime's last words stand on their own; a trace that a logger printed belongs to the logger's line.
-            let logged = self.joined == 0 && !self.trace && !starts_fold(line, b"exception in thread");
-            return if logged && self.timed || self.trace && self.blank == 0 && !self.concluded {
+            let logged = self.joined == 0 && !self.trace && starts_fold(line, b"traceback");
+            return if logged && self.timed
+                || self.trace && self.blank == 0 && !self.concluded && starts_fold(line, b"traceback")
+            {
                 Step::Join { trace: true }
             } else {
                 Step::End(Some(head))
             };
+        }
+        if starts_fold(line, b"caused by:") || quotes_source(line) {
+            return Step::Join { trace: false };
         }
         if exception_line(line) && self.joined == 0 && self.blank == 0 {
             return Step::Join { trace: true };
@@ -237,6 +248,9 @@ impl Context {
             (Some(before), Some(now)) => now >= before && now - before <= KERNEL_GAP_US,
             _ => false,
         };
+        if !close && self.kernel_us.is_some() && now.is_some() {
+            return Step::End(Some(head));
+        }
         let message = trim(message_of(line, &head));
         let message = match message.strip_prefix(b"[") {
             Some(rest) => rest.iter().position(|b| *b == b']').map_or(message, |i| trim(&rest[i + 1..])),
@@ -294,6 +308,9 @@ fn joins_word(message: &[u8]) -> bool {
 
 /// Who wrote the line: container and program.
 fn program(line: &[u8], head: &Header) -> String {
+    if kernel_time(line).is_some() {
+        return "kernel".to_owned();
+    }
     let mut name = String::from_utf8_lossy(line.get(head.program.clone()).unwrap_or_default()).into_owned();
     if head.body > 0 && !line[0].is_ascii_digit() {
         name.push_str(&String::from_utf8_lossy(trim(&line[..head.body])));
@@ -326,6 +343,12 @@ pub(crate) fn looks_like_frame(text: &[u8]) -> bool {
     }
     // Go: `/usr/lib/go/src/x.go:12 +0x1d`.
     text.starts_with(b"/") && find(text, b".go:").is_some()
+}
+
+/// `88 |     let frame = next();`: a compiler quotes the source.
+fn quotes_source(text: &[u8]) -> bool {
+    let digits = text.iter().take(6).take_while(|b| b.is_ascii_digit()).count();
+    digits > 0 && (text[digits..].starts_with(b" | ") || text[digits..].starts_with(b" |\t"))
 }
 
 /// The first line of a trace that needs nothing before it.

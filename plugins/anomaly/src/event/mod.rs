@@ -113,6 +113,16 @@ impl Assembler {
         }
     }
 
+    /// Takes a line that is known to belong to the open event.
+    pub(crate) fn offer_any(&mut self, number: u64, line: &[u8]) {
+        let Some(open) = &mut self.open else { return };
+        open.context.take(line);
+        if let Some(event) = &mut open.event {
+            event.end_line = number;
+            cause::update(&mut event.cause, line, &open.context);
+        }
+    }
+
     /// The open event, at the end of what there is now. Lines that still belong to it are taken without a word.
     pub fn flush(&mut self) -> Option<Event> {
         self.open.as_mut().and_then(|open| open.event.take())

@@ -1,6 +1,7 @@
 //! Lines of the same kind: templates and fingerprints.
 
 pub mod mask;
+pub mod tree;
 
 use crate::bytes::StableHash;
 use crate::event::Event;
