@@ -1,10 +1,18 @@
 //! Following real files in a temporary directory: rotations, truncations, restarts, and what is no log at all.
 
-use ghostd_anomaly::config::Config;
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+#![expect(clippy::disallowed_methods, reason = "files are written here that nobody keeps")]
+
+use ghostd_anomaly::config::{Config, Source};
 use ghostd_anomaly::engine::{Call, Engine, Report};
+use ghostd_anomaly::follow::{Follower, Outcome, Turn};
 use ghostd_anomaly::logs::Directory;
+use ghostd_anomaly::prefilter::Prefilter;
+use ghostd_anomaly::scanner::Options;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A directory that is removed at the end.
@@ -175,4 +183,154 @@ fn a_thousand_deletions_between_two_looks_lose_nothing_that_was_open() {
     let place = Place::new("delete");
     let (planted, found, losses) = rotate(Rotation::Delete, 1000, &place);
     assert_eq!((found, losses), (planted, 0));
+}
+
+/// Follows with nothing behind it, and says which planted numbers were seen how often.
+struct Watcher {
+    follower: Follower,
+    logs: Directory,
+    clock: PathBuf,
+    seen: BTreeMap<u64, u32>,
+}
+
+impl Watcher {
+    fn new(place: &Place) -> Self {
+        Self {
+            follower: Follower::default(),
+            logs: Directory::new(&place.0),
+            clock: place.path("clock"),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn capture(&mut self, pattern: &str) -> Outcome {
+        // The state goes through its text each time, as in the sandbox.
+        self.follower = serde_json::from_str(&serde_json::to_string(&self.follower).unwrap()).unwrap();
+        // The time of the file system, which the files' own times are held against.
+        fs::write(&self.clock, "").unwrap();
+        let now_ms = fs::metadata(&self.clock).unwrap().mtime() * 1000;
+        let sources = [Source { root: String::new(), path: pattern.to_owned(), expect_every_seconds: None }];
+        let turn = Turn {
+            now_ms,
+            attempt: 1,
+            budget_bytes: 64 << 20,
+            first_sight_bytes: 1 << 20,
+            options: Options::default(),
+            filter: Prefilter::shared(),
+            expired: &|| false,
+        };
+        let seen = &mut self.seen;
+        self.follower.capture(&mut self.logs, &sources, &turn, &mut |sighting| {
+            if let Some(number) = sighting.event.text.rsplit("planted ").next().and_then(|n| n.trim().parse().ok()) {
+                *seen.entry(number).or_default() += 1;
+            }
+        })
+    }
+}
+
+#[test]
+fn a_thousand_copies_and_truncations_double_nothing_and_say_what_was_lost() {
+    for pattern in ["*.log", "*.log*"] {
+        let place = Place::new(if pattern == "*.log" { "copy-outside" } else { "copy-inside" });
+        let log = place.path("a.log");
+        append(&log, "the first line of this log\n");
+        let mut watcher = Watcher::new(&place);
+        watcher.capture(pattern);
+        let (mut planted, mut read_before, mut losses) = (0u64, 0, 0u64);
+        for round in 0..500u64 {
+            for _ in 0..=round % 3 {
+                planted += 1;
+                append(&log, &format!("2024-01-02 03:04:05 ERROR planted {planted}\n"));
+            }
+            if round % 2 == 0 {
+                losses += watcher.capture(pattern).losses.len() as u64;
+                read_before = planted;
+            }
+            // Some bytes more, then the copy, then the truncation, then the next bytes.
+            planted += 1;
+            append(&log, &format!("2024-01-02 03:04:05 ERROR planted {planted}\n"));
+            fs::copy(&log, place.path("a.log.1")).unwrap();
+            OpenOptions::new().write(true).truncate(true).open(&log).unwrap();
+            let lost = planted - read_before;
+            planted += 1;
+            append(&log, &format!("2024-01-02 03:04:05 ERROR planted {planted}\n"));
+            let outcome = watcher.capture(pattern);
+            assert!(lost == 0 || !outcome.losses.is_empty(), "round {round}: nothing was said");
+            losses += outcome.losses.len() as u64;
+            read_before = planted;
+        }
+        let twice: Vec<_> = watcher.seen.iter().filter(|(_, times)| **times > 1).collect();
+        assert!(twice.is_empty(), "{pattern}: seen twice: {twice:?}");
+        assert!(losses >= 500, "{pattern}: {losses} losses were said");
+        // What stood in the copy was taken from there.
+        let share = watcher.seen.len() as f64 / planted as f64;
+        assert!(share > 0.99, "{pattern}: {share} of what was planted was seen");
+    }
+}
+
+#[test]
+fn a_truncation_without_a_copy_says_how_much_was_lost_at_least() {
+    let place = Place::new("truncate");
+    let log = place.path("a.log");
+    append(&log, "the first line of this log\n");
+    let mut watcher = Watcher::new(&place);
+    watcher.capture("*.log");
+    append(&log, "this was read\n");
+    watcher.capture("*.log");
+    OpenOptions::new().write(true).truncate(true).open(&log).unwrap();
+    append(&log, "x\n");
+    let outcome = watcher.capture("*.log");
+    assert_eq!(outcome.losses.len(), 1);
+    assert_eq!(outcome.losses[0].at_least_bytes, None);
+    // Replaced by something longer in one go: the bytes that were read are not there any more.
+    fs::write(&log, "2024-01-02 03:04:05 ERROR planted 1\n".repeat(3)).unwrap();
+    let outcome = watcher.capture("*.log");
+    assert_eq!((outcome.losses.len(), watcher.seen.get(&1)), (1, Some(&3)));
+}
+
+#[test]
+fn what_is_no_log_is_left_alone_and_what_is_strange_is_bounded() {
+    let place = Place::new("strange");
+    let made = std::process::Command::new("mkfifo").arg(place.path("fifo.log")).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo is needed for this test");
+    std::os::unix::fs::symlink(".", place.path("loop")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", place.path("zero.log")).unwrap();
+    // Four gibibytes of nothing, with a line at the end.
+    let sparse = File::create(place.path("sparse.log")).unwrap();
+    sparse.set_len(4 << 30).unwrap();
+    append(&place.path("sparse.log"), "\n2024-01-02 03:04:05 ERROR planted 1\n");
+    fs::write(place.path("binary.log"), (0..200_000u32).map(|i| (i * 7 % 256) as u8).collect::<Vec<_>>()).unwrap();
+    fs::write(place.path("broken.log"), b"2024-01-02 03:04:05 ERROR \xff\xfe\xc3 planted 2\n").unwrap();
+    let wide: Vec<u8> =
+        "\u{feff}2024-01-02 03:04:05 ERROR planted 3\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(place.path("wide.log"), wide).unwrap();
+    fs::write(place.path("nul.log"), [&[0; 5000][..], b"2024-01-02 03:04:05 ERROR planted 4\n"].concat()).unwrap();
+    fs::write(
+        place.path("long.log"),
+        [&vec![b'y'; 3 << 20][..], b" error\n2024-01-02 03:04:05 ERROR planted 5\n"].concat(),
+    )
+    .unwrap();
+    fs::write(place.path("packed.log.gz"), b"\x1f\x8b").unwrap();
+    let mut watcher = Watcher::new(&place);
+    let outcome = watcher.capture("**/*.log*");
+    let seen: Vec<u64> = watcher.seen.keys().copied().collect();
+    assert_eq!(seen, [1, 2, 3, 4, 5]);
+    assert!(outcome.left_alone >= 3, "{outcome:?}");
+    assert_eq!(outcome.warnings, [""; 0]);
+    // What had no line end is taken as it is; then there is nothing more to read.
+    watcher.capture("**/*.log*");
+    assert_eq!(watcher.capture("**/*.log*").read_bytes, 0);
+}
+
+#[test]
+fn ten_thousand_logs_are_bounded_and_said() {
+    let place = Place::new("many");
+    for i in 0..10_000 {
+        fs::write(place.path(&format!("{i}.log")), "nothing to see\n").unwrap();
+    }
+    let mut watcher = Watcher::new(&place);
+    let outcome = watcher.capture("*.log");
+    assert_eq!(outcome.files + outcome.not_followed, 10_000);
+    let state = serde_json::to_string(&watcher.follower).unwrap();
+    assert!(state.len() < 300 * 1024, "the state has {} bytes", state.len());
 }

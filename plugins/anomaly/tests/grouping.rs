@@ -136,11 +136,19 @@ impl Random {
             'a' => format!("10.{}.{}.{}", self.next(256), self.next(256), self.next(256)),
             'x' => format!("{:08x}{:04x}", self.next(1 << 32), self.next(1 << 16)),
             'h' => format!("{:04x}", self.next(1 << 16)),
-            'g' => format!("{:08x}-{:04x}-4{:03x}-{:012x}", self.next(1 << 32), self.next(1 << 16), self.next(1 << 12), self.next(1 << 40)),
+            'g' => format!(
+                "{:08x}-{:04x}-4{:03x}-{:012x}",
+                self.next(1 << 32),
+                self.next(1 << 16),
+                self.next(1 << 12),
+                self.next(1 << 40)
+            ),
             'p' => format!("/var/lib/{}/{}.dat", self.pick(&["a", "spool", "cache"]), self.next(1000)),
             'u' => self.pick(&["root", "anna", "berta", "deploy", "oracle", "git"]).to_owned(),
             'w' => self.pick(&["orders", "users", "carts", "api", "web", "mail_queue", "stock_levels"]).to_owned(),
-            'o' => self.pick(&["www.example.com", "cdn.example.net", "proxy.example.org", "10.1.2.3", "mail.example.com"]).to_owned(),
+            'o' => self
+                .pick(&["www.example.com", "cdn.example.net", "proxy.example.org", "10.1.2.3", "mail.example.com"])
+                .to_owned(),
             'm' => format!("{}@example.com", self.pick(&["anna", "berta", "ops"])),
             'b' => self.pick(&["true", "false"]).to_owned(),
             'c' => self.pick(&["a", "b", "c"]).to_owned(),
@@ -172,7 +180,8 @@ fn accuracy<T: Ord>(groups: &[T], truth: &[usize]) -> f64 {
         by_group.entry(group).or_default().insert(line);
         by_truth.entry(*template).or_default().insert(line);
     }
-    let right: usize = by_group.values().filter(|lines| by_truth.values().any(|other| other == *lines)).map(BTreeSet::len).sum();
+    let right: usize =
+        by_group.values().filter(|lines| by_truth.values().any(|other| other == *lines)).map(BTreeSet::len).sum();
     right as f64 / groups.len() as f64
 }
 

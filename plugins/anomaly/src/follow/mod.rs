@@ -184,6 +184,7 @@ impl Follower {
         }
         let taken: BTreeSet<(String, String)> = found.values().map(|f| (f.root.clone(), f.path.clone())).collect();
         self.find_rotated(logs, &mut now, &mut found, &taken, turn);
+        self.recognise_copies(&mut now, outcome);
         self.adopt(logs, found, &mut now, turn, outcome);
         now
     }
@@ -198,7 +199,7 @@ impl Follower {
         taken: &BTreeSet<(String, String)>,
         turn: &Turn<'_>,
     ) {
-        let known: BTreeSet<Identity> = self.tracks.iter().map(|t| t.identity).collect();
+        let mut rotations: Vec<(String, String, String)> = Vec::new();
         let mut beside: BTreeMap<(String, String), Vec<Entry>> = BTreeMap::new();
         for (track, state) in self.tracks.iter_mut().zip(now.iter_mut()) {
             let moved = state.rotated || taken.contains(&(track.root.clone(), track.path.clone()));
@@ -211,8 +212,8 @@ impl Follower {
                 state.meta = file.meta().ok();
                 state.file = Some(file);
             }
-            let directory = track.path.rsplit_once('/').map_or("", |(directory, _)| directory);
-            let entries = beside.entry((track.root.clone(), directory.to_owned())).or_insert_with(|| {
+            let directory = track.path.rsplit_once('/').map_or("", |(directory, _)| directory).to_owned();
+            let entries = beside.entry((track.root.clone(), directory.clone())).or_insert_with(|| {
                 let pattern = if directory.is_empty() { "*".to_owned() } else { format!("{directory}/*") };
                 logs.find(&track.root, &pattern, MAX_LISTED).map(|listing| listing.entries).unwrap_or_default()
             });
@@ -227,13 +228,20 @@ impl Follower {
                     if track.is_same(file.as_mut()).unwrap_or(false) {
                         state.meta = Some(entry.meta);
                         state.file = Some(file);
+                    } else {
+                        track.identity = Identity::default();
                     }
                 }
                 if state.file.is_some() {
                     track.path.clone_from(&entry.path);
                 }
             }
-            let since = self.last_ms.unwrap_or(turn.now_ms).saturating_mul(1_000_000) - CLOCK_SLACK_NS;
+            rotations.push((track.root.clone(), directory, path));
+        }
+        let known: BTreeSet<Identity> = self.tracks.iter().map(|t| t.identity).collect();
+        let since = self.last_ms.unwrap_or(turn.now_ms).saturating_mul(1_000_000) - CLOCK_SLACK_NS;
+        for (root, directory, path) in rotations {
+            let Some(entries) = beside.get(&(root.clone(), directory)) else { continue };
             for entry in entries.iter().filter(|e| {
                 is_sibling(&path, &e.path)
                     && !packed(&e.path)
@@ -241,11 +249,46 @@ impl Follower {
                     && e.meta.modified_ns >= since
             }) {
                 found.entry(entry.meta.identity).or_insert_with(|| Found {
-                    root: track.root.clone(),
+                    root: root.clone(),
                     path: entry.path.clone(),
                     meta: entry.meta,
                 });
             }
+        }
+    }
+
+    /// A followed file whose content was replaced may be the copy of another one: a copy that is written over the
+    /// copy of the rotation before.
+    fn recognise_copies(&mut self, now: &mut [Now], outcome: &mut Outcome) {
+        for index in 0..now.len().min(self.tracks.len()) {
+            let Some(meta) = now[index].meta.filter(|_| now[index].truncated) else { continue };
+            let Some(mut file) = now[index].file.take() else { continue };
+            match self.copy_of(file.as_mut(), &meta, now, Some(index)) {
+                Copy::Taken(original) => {
+                    let mut copy = self.tracks[index].clone();
+                    let original_track = &mut self.tracks[original];
+                    copy.go_on_from(original_track);
+                    outcome.losses.push(Loss {
+                        source: source_of(original_track),
+                        at_least_bytes: None,
+                        how: "copied and truncated",
+                    });
+                    original_track.restart();
+                    self.tracks[index] = copy;
+                    (now[index].truncated, now[original].truncated) = (false, false);
+                }
+                Copy::Ahead => {
+                    // All of it was read in the original.
+                    let track = &mut self.tracks[index];
+                    (track.offset, track.seen_bytes) = (meta.size_bytes, meta.size_bytes);
+                    (track.line, track.context, track.skipping) = (None, None, false);
+                    track.seen_modified_ns = meta.modified_ns;
+                    track.head = Mark::default();
+                    now[index].truncated = track.mark(file.as_mut()).is_err();
+                }
+                Copy::None => {}
+            }
+            now[index].file = Some(file);
         }
     }
 
@@ -281,15 +324,11 @@ impl Follower {
             if known > 0 && entry.meta.size_bytes > 0 {
                 opened = logs.open(&track.root, &track.path).ok();
                 if let Some(file) = &mut opened {
-                    match self.copy_of(file.as_mut(), &entry.meta, &now[..known]) {
+                    match self.copy_of(file.as_mut(), &entry.meta, &now[..known], None) {
                         Copy::Taken(index) => {
                             // Goes on in the copy where the original was left.
                             let original = &mut self.tracks[index];
-                            (track.offset, track.line) = (original.offset, original.line);
-                            (track.head, track.anchor) = (original.head, original.anchor);
-                            (track.skipping, track.wide) = (original.skipping, original.wide);
-                            track.context = original.context.take();
-                            track.seen_bytes = original.offset;
+                            track.go_on_from(original);
                             original.restart();
                             // What was written between the copy and the truncation nobody can know.
                             outcome.losses.push(Loss {
@@ -330,11 +369,11 @@ impl Follower {
     }
 
     /// Whether a new file is a copy of one that is followed.
-    fn copy_of(&self, file: &mut dyn LogFile, meta: &Meta, now: &[Now]) -> Copy {
+    fn copy_of(&self, file: &mut dyn LogFile, meta: &Meta, now: &[Now], except: Option<usize>) -> Copy {
         let Ok(head) = file.read_at(0, HEAD_BYTES) else { return Copy::None };
         for (index, (track, state)) in self.tracks.iter().zip(now).enumerate() {
             let length = track.head.0 as usize;
-            if length < 16 || head.len() < length || Mark::of(&head[..length]) != track.head {
+            if Some(index) == except || length < 16 || head.len() < length || Mark::of(&head[..length]) != track.head {
                 continue;
             }
             if meta.size_bytes < track.offset {
@@ -412,6 +451,7 @@ fn look(logs: &mut dyn Logs, track: &Track, meta: Meta, outcome: &mut Outcome) -
     }
     if meta.size_bytes < track.offset {
         state.truncated = true;
+        state.file = logs.open(&track.root, &track.path).ok();
         return state;
     }
     match logs.open(&track.root, &track.path).and_then(|mut file| Ok((track.is_same(file.as_mut())?, file))) {

@@ -90,6 +90,14 @@ impl Track {
         Ok(())
     }
 
+    /// Takes over the place reached in `original`, of which this is a copy.
+    pub(super) fn go_on_from(&mut self, original: &mut Self) {
+        (self.offset, self.line, self.seen_bytes) = (original.offset, original.line, original.offset);
+        (self.head, self.anchor) = (original.head, original.anchor);
+        (self.skipping, self.wide) = (original.skipping, original.wide);
+        self.context = original.context.take();
+    }
+
     /// Starts anew at the beginning of the same file.
     pub(super) fn restart(&mut self) {
         self.offset = 0;
