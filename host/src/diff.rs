@@ -24,13 +24,16 @@ use crate::model::{
 /// The most changes that are listed of one section; the rest are counted.
 pub const MAX_CHANGES_A_SECTION: usize = 200;
 
+/// Tells the least and the greatest that is usual of a gauge, by collector, name and labels.
+pub type UsualRange = dyn Fn(&str, &str, &Attributes) -> Option<(f64, f64)>;
+
 /// What is to be told.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
     /// Also what always changes.
     pub everything: bool,
     /// The usual range of a gauge, by collector, name and labels, where there is enough history to say.
-    pub usual_range: &'a dyn Fn(&str, &str, &Attributes) -> Option<(f64, f64)>,
+    pub usual_range: &'a UsualRange,
 }
 
 impl std::fmt::Debug for Options<'_> {

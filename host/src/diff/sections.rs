@@ -93,7 +93,7 @@ fn daemon(changes: &mut Adder<'_>, name: &str, was: &Json, is: &Json) {
 }
 
 fn patches(changes: &mut Adder<'_>, from: &Json, to: &Json) {
-    let key = |patch: &Json| format!("{} {}", word(&patch["id"]), word(&patch["file"]));
+    let key = |patch: &Json| format!("{} {}", word(&patch["id"]), word(&patch["path"]));
     let known: BTreeSet<String> = list(&from["history"]).iter().map(key).collect();
     for patch in list(&to["history"]).iter().filter(|patch| !known.contains(&key(patch))) {
         let id = word(&patch["id"]);

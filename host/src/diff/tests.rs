@@ -67,7 +67,7 @@ fn daemons_started_stopped_and_restarted() {
 #[test]
 fn patches_applied_failed_and_stuck() {
     let patch =
-        |id: &str, state: &str| json!({ "id": id, "file": format!("{id}.json"), "state": state, "version": "v1.2" });
+        |id: &str, state: &str| json!({ "id": id, "path": format!("{id}.json"), "state": state, "version": "v1.2" });
     let from = json!({ "queue": { "pending": 2, "executing": 1, "completed": 1, "failed": 0 },
         "history": [patch("p1", "completed")], "executing": [{ "id": "p2", "stuck": false }] });
     let to = json!({ "queue": { "pending": 1, "executing": 1, "completed": 2, "failed": 1 },
