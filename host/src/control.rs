@@ -16,7 +16,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::model::{CollectorHealth, Heartbeat, SnapshotId};
-use crate::store::{Entry, Pruned};
 
 /// Bytes of a request. It bounds what a client can make the daemon hold.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
@@ -172,28 +171,6 @@ pub struct PrunedSnapshot {
     pub size_bytes: u64,
     /// Why it goes, or why it stays.
     pub reason: String,
-}
-
-impl PruneReport {
-    /// The same for the wire and for people.
-    pub fn of(pruned: &Pruned, dry_run: bool) -> Self {
-        let row = |entry: &Entry, reason: &str| PrunedSnapshot {
-            id: entry.id,
-            sequence: entry.sequence,
-            captured_at: entry.captured_at,
-            size_bytes: entry.size_bytes,
-            reason: reason.to_owned(),
-        };
-        Self {
-            dry_run,
-            removed: pruned.removed.iter().map(|gone| row(&gone.entry, gone.reason.as_str())).collect(),
-            spared: pruned.spared.iter().map(|spared| row(&spared.entry, &spared.why)).collect(),
-            kept: pruned.kept.len() as u64,
-            freed_bytes: pruned.freed_bytes,
-            postponed: pruned.postponed as u64,
-            doubt: pruned.doubt.map(|doubt| doubt.to_string()),
-        }
-    }
 }
 
 /// Why the daemon could not be asked.

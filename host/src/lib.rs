@@ -12,6 +12,7 @@ pub mod collect;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod diff;
 pub mod dropins;
 pub mod heartbeat;
 pub mod hostinfo;

@@ -1,12 +1,22 @@
 //! `ghostd list`.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::{Failure, Places, output, place};
-use crate::clock;
-use crate::store::{Filter, Reader, Source, parse_time};
+use super::{Failure, Place, Places, events, output, place, when};
+use crate::chain::chain;
+use crate::clock::{self, Clock};
+use crate::model::SnapshotId;
+use crate::retention::{KeepReason, RemoveReason};
+use crate::store::{DATABASE, Entry, Filter, Mark, Reader, Source, plan_retention};
+use crate::wiring;
+
+/// In a larger store nothing is said of why each snapshot is kept: that asks for all of them, and a list of a few
+/// should take no longer for that.
+const MAX_EXPLAINED: u64 = 10_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -31,15 +41,9 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
     let paths = place::paths(places)?;
     let reader = open(&paths.data_dir)?;
     let now = clock::wall();
-    let time = |text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => parse_time(text.trim_start_matches('@'), now)
-            .map(Some)
-            .ok_or_else(|| Failure::new(format!("`{}` is no time (try 2026-11-21T03:12 or -2h)", output::escaped(text)))),
-    };
     let filter = Filter {
-        since: time(&arguments.since)?,
-        until: time(&arguments.until)?,
+        since: when::parse_given(arguments.since.as_deref(), now)?,
+        until: when::parse_given(arguments.until.as_deref(), now)?,
         trigger: arguments
             .trigger
             .as_ref()
@@ -49,15 +53,21 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
         ..Filter::default()
     };
     let entries = reader.list(&filter)?;
+    let retention = retention(places, &reader)?;
     if places.json {
-        output::print_json(&entries);
+        let rows = entries.iter().map(|entry| Row { entry, retention: retention.get(&entry.id) });
+        output::print_json(&rows.collect::<Vec<_>>());
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = output::Table::new(&["SEQUENCE", "ID", "CAPTURED", "TRIGGER", "SIZE", "FINDINGS", "REMARKS"]);
+    let mut table =
+        output::Table::new(&["SEQUENCE", "ID", "CAPTURED", "TRIGGER", "SIZE", "FINDINGS", "KEPT FOR", "REMARKS"]);
     for entry in &entries {
         let mut remarks = Vec::new();
-        if entry.important_at_capture || entry.mark.is_some() {
-            remarks.push("important".to_owned());
+        match &entry.mark {
+            Some(Mark { by, why: Some(why), .. }) => remarks.push(format!("important: {why} ({by})")),
+            Some(Mark { by, why: None, .. }) => remarks.push(format!("important ({by})")),
+            None if entry.important_at_capture => remarks.push("important".to_owned()),
+            None => {}
         }
         if !entry.incomplete.is_empty() {
             remarks.push(format!("incomplete: {}", entry.incomplete.join(" ")));
@@ -72,6 +82,11 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
             entry.trigger.as_str().to_owned(),
             output::bytes(entry.size_bytes),
             entry.open_findings.to_string(),
+            match retention.get(&entry.id) {
+                Some(Retention::KeptFor(reasons)) => reasons.iter().map(events::written).collect::<Vec<_>>().join(" "),
+                Some(Retention::Over(cap)) => format!("nothing: over {}", cap.as_str()),
+                None => "-".to_owned(),
+            },
             remarks.join(", "),
         ]);
     }
@@ -83,6 +98,40 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
+/// A snapshot with what retention says of it.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    #[serde(flatten)]
+    retention: Option<&'a Retention>,
+}
+
+/// What retention would do now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Retention {
+    /// It stays, and this speaks for it.
+    KeptFor(Vec<KeepReason>),
+    /// It goes with the next pass: it is over this cap.
+    Over(RemoveReason),
+}
+
+/// What retention says of each snapshot. Nothing where the configuration cannot be read, which is no reason not to
+/// list, and nothing in a store of more than [`MAX_EXPLAINED`].
+fn retention(places: &Places, reader: &Reader) -> Result<BTreeMap<SnapshotId, Retention>, Failure> {
+    let Ok(place) = Place::find(places) else { return Ok(BTreeMap::new()) };
+    let entries = reader.list(&Filter { limit: Some(MAX_EXPLAINED + 1), ..Filter::default() })?;
+    if entries.len() as u64 > MAX_EXPLAINED {
+        return Ok(BTreeMap::new());
+    }
+    let now = Clock::system(&place.loaded.config.host.proc).now();
+    let plan = plan_retention(entries, &wiring::policy(&place.loaded.config.store), &now);
+    let kept = plan.kept.into_iter().map(|kept| (kept.entry.id, Retention::KeptFor(kept.reasons)));
+    let over = plan.removed.into_iter().map(|gone| (gone.entry.id, Retention::Over(gone.reason)));
+    Ok(kept.chain(over).collect())
+}
+
 /// Opens a data directory for reading.
 pub(crate) fn open(data_dir: &std::path::Path) -> Result<Reader, Failure> {
     Reader::open(data_dir).map_err(|error| {
@@ -91,4 +140,18 @@ pub(crate) fn open(data_dir: &std::path::Path) -> Result<Reader, Failure> {
             data_dir.display()
         ))
     })
+}
+
+/// The same for what only the database has: events, findings, points. A database that cannot be read is said to be
+/// so: an empty answer would be taken for a quiet machine.
+pub(crate) fn open_history(data_dir: &std::path::Path) -> Result<Reader, Failure> {
+    let reader = open(data_dir)?;
+    let hint = "snapshots can be read without it: `ghostd list`, `ghostd show`";
+    if let Some(error) = reader.database_error() {
+        return Err(Failure::new(format!("the history cannot be read: {}", chain(error))).hint(hint));
+    }
+    if !reader.path().join(DATABASE).exists() {
+        return Err(Failure::new(format!("there is no history in `{}`", data_dir.display())).hint(hint));
+    }
+    Ok(reader)
 }

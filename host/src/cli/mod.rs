@@ -4,19 +4,32 @@
 //! configuration, I/O). Every command that reads takes `--json`. What came from outside is escaped wherever it is
 //! shown.
 
+mod audit;
 mod collector;
+mod completions;
 mod config;
+mod diff;
 mod doctor;
+mod events;
 mod failure;
+mod findings;
+mod history;
+mod keep;
 mod list;
 mod output;
 mod place;
+mod plot;
+mod prune;
 mod redact;
+mod repair;
 mod run;
+mod scan;
 mod show;
 mod snapshot;
 mod status;
 mod verify;
+mod when;
+mod writer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,10 +79,28 @@ enum Command {
     List(list::Arguments),
     /// Show one snapshot: an id, a prefix of one, `latest`, `latest~2`, `@2026-11-21T03:12`, `@-2h`
     Show(show::Arguments),
+    /// What changed from one snapshot to another: daemons, patches, findings, disks, settings
+    Diff(diff::Arguments),
     /// Check every byte of every snapshot and the chain between them, or of those that are named
     Verify(verify::Arguments),
+    /// Mark a snapshot to be kept, whatever retention says
+    Keep(keep::Keep),
+    /// Take the mark from a snapshot
+    Unkeep(keep::Unkeep),
+    /// Apply retention now, or say what it would remove and why
+    Prune(prune::Arguments),
+    /// Make the catalog anew from the files, and set damaged files aside
+    Repair,
     /// How the machine and ghostd are now; the exit status says it too
     Status,
+    /// What happened: deaths, restarts, findings, snapshots, configuration
+    Events(events::Arguments),
+    /// What is wrong, worst first; `findings show` tells everything of one
+    Findings(findings::Arguments),
+    /// What is measured; with a name, that metric over time: a plot, CSV or JSON
+    History(history::Arguments),
+    /// What was done to the record; `audit verify` checks that the log of it is whole
+    Audit(audit::Arguments),
     /// Collectors: what runs, what a component asks for, its log
     #[command(subcommand)]
     Collector(collector::Command),
@@ -78,8 +109,12 @@ enum Command {
     Config(config::Command),
     /// What ghostd can and cannot see on this machine, and what to do about it
     Doctor,
+    /// Read logs from their start as the anomaly collector would, and say what is wrong in them
+    Scan(scan::Arguments),
     /// Remove secrets from standard input
     Redact(redact::Arguments),
+    /// A script that completes commands and options, for a shell
+    Completions(completions::Arguments),
     /// Compile a component from standard input to FILE; ghostd starts this itself
     #[command(name = "compile-component", hide = true)]
     CompileComponent {
@@ -105,12 +140,23 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Snapshot(arguments) => snapshot::run(places, arguments),
         Command::List(arguments) => list::run(places, &arguments),
         Command::Show(arguments) => show::run(places, &arguments),
+        Command::Diff(arguments) => diff::run(places, &arguments),
         Command::Verify(arguments) => verify::run(places, &arguments),
+        Command::Keep(arguments) => keep::keep(places, &arguments),
+        Command::Unkeep(arguments) => keep::unkeep(places, &arguments),
+        Command::Prune(arguments) => prune::run(places, &arguments),
+        Command::Repair => repair::run(places),
         Command::Status => status::run(places),
+        Command::Events(arguments) => events::run(places, &arguments),
+        Command::Findings(arguments) => findings::run(places, &arguments),
+        Command::History(arguments) => history::run(places, &arguments),
+        Command::Audit(arguments) => audit::run(places, &arguments),
         Command::Collector(command) => collector::run(places, command),
         Command::Config(command) => config::run(places, command),
         Command::Doctor => doctor::run(places),
+        Command::Scan(arguments) => scan::run(places, &arguments),
         Command::Redact(arguments) => redact::run(places, &arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
         Command::CompileComponent { target } => Ok(match crate::plugins::compile::run_child(&target) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

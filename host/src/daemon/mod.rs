@@ -501,3 +501,4 @@ pub(crate) fn file_of(collector: &crate::config::Collector) -> Option<PathBuf> {
 }
 
 pub(crate) use beat::word;
+pub(crate) use requests::prune_report;

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{Daemon, Message};
 use crate::collect::Collectors;
-use crate::control::{self, Answer, LogLine, PruneReport, Request, Status};
+use crate::control::{self, Answer, LogLine, PruneReport, PrunedSnapshot, Request, Status};
 use crate::model::{EventKind, EventSeverity, Moment, Trigger};
+use crate::store::{Entry, Pruned};
 use crate::wiring::{self, Machinery};
 
 /// Reads a request beside the loop and hands it over.
@@ -25,6 +26,26 @@ pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
             Err(error) => control::send_answer(stream, &Answer::Failed { error }).await,
         }
     });
+}
+
+/// What retention did, or would do, as it is told.
+pub(crate) fn prune_report(pruned: &Pruned, dry_run: bool) -> PruneReport {
+    let row = |entry: &Entry, reason: &str| PrunedSnapshot {
+        id: entry.id,
+        sequence: entry.sequence,
+        captured_at: entry.captured_at,
+        size_bytes: entry.size_bytes,
+        reason: reason.to_owned(),
+    };
+    PruneReport {
+        dry_run,
+        removed: pruned.removed.iter().map(|gone| row(&gone.entry, gone.reason.as_str())).collect(),
+        spared: pruned.spared.iter().map(|spared| row(&spared.entry, &spared.why)).collect(),
+        kept: pruned.kept.len() as u64,
+        freed_bytes: pruned.freed_bytes,
+        postponed: pruned.postponed as u64,
+        doubt: pruned.doubt.map(|doubt| doubt.to_string()),
+    }
 }
 
 /// An answer that is given from the recorder's thread.
@@ -88,7 +109,7 @@ impl Daemon {
                 let inbox = self.inbox.clone();
                 let answer = Later::new(stream);
                 return self.recorder.prune(wiring::policy(&self.machinery.config.store), move |result| {
-                    let told = result.as_ref().map(|pruned| Answer::Pruned(Box::new(PruneReport::of(pruned, false))));
+                    let told = result.as_ref().map(|pruned| Answer::Pruned(Box::new(prune_report(pruned, false))));
                     answer.give(told.map_err(Clone::clone));
                     let _ = inbox.blocking_send(Message::Pruned(result));
                 });

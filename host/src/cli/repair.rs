@@ -1,0 +1,38 @@
+//! `ghostd repair`: the catalog made anew from the files, and damaged files set aside.
+
+use std::process::ExitCode;
+
+use super::writer::{self, Writer};
+use super::{Failure, Place, Places, output};
+use crate::store::Repaired;
+
+pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
+    let place = Place::find(places)?;
+    let Writer::Here(mut store, clock) = writer::open(&place)? else {
+        return Err(Failure::new(format!("a daemon writes to `{}`", place.paths.data_dir.display()))
+            .hint("end it first (`systemctl stop ghostd`): a repair needs the store for itself"));
+    };
+    let repaired = store.repair(clock.now().wall, &mut |_, _| {})?;
+    // What is wrong and could not be put right is a bad answer; what was set aside is dealt with.
+    let fine = repaired.left.is_empty();
+    if places.json {
+        output::print_json(&repaired);
+    } else {
+        page(&repaired);
+    }
+    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn page(repaired: &Repaired) {
+    for (file, problem) in &repaired.set_aside {
+        output::line(format!("set aside  {}: {}", output::escaped(file), output::escaped(&problem.to_string())));
+    }
+    for verdict in &repaired.left {
+        let problem = verdict.problem.to_string();
+        output::line(format!("left       {}: {}", output::escaped(&verdict.file), output::escaped(&problem)));
+    }
+    output::line(format!(
+        "{} snapshots in the catalog, {} of them new to it; {} deletions are explained",
+        repaired.catalogued, repaired.added, repaired.explained
+    ));
+}
