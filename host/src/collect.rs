@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::board::Posted;
+use crate::chain::chain;
 use crate::clean::{self, CleanSection};
 use crate::model::{CallOutcome, CollectorHealth, Digest, Moment, Wall};
 use crate::plugins::bindings::ghost::collector::types as wit;
@@ -164,7 +165,7 @@ fn sanitized(sanitizer: &Sanitizer, collected: Collected) -> Outcome {
             .into_iter()
             .map(|section| clean::clean_section(sanitizer, section))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| CallFailure::Invalid(error.to_string())),
+            .map_err(|error| CallFailure::Invalid(text(&chain(&error)))),
         Err(failure) => Err(match failure {
             CallFailure::Failed(words) => CallFailure::Failed(text(&words)),
             CallFailure::Trapped(words) => CallFailure::Trapped(text(&words)),

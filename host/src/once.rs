@@ -69,7 +69,11 @@ pub fn take(
     for (collector, loaded) in wanted.values().zip(loaded) {
         let loaded = match loaded {
             Ok(Ok(loaded)) => {
-                match loaded.descriptor.sections.iter().find_map(|key| collectors.owner(key).map(|o| (key, o))) {
+                let owner_of = |key: &str| {
+                    let beforehand = wiring::owner_beforehand(&wanted, key);
+                    beforehand.or_else(|| collectors.owner(key).map(|owner| &**owner)).filter(|owner| *owner != collector.name)
+                };
+                match loaded.descriptor.sections.iter().find_map(|key| owner_of(key).map(|owner| (key, owner))) {
                     Some((key, owner)) => Err(format!("its section `{key}` belongs to collector `{owner}` already")),
                     None => Ok(Arc::new(loaded)),
                 }

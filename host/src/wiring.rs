@@ -320,6 +320,17 @@ pub fn wanted(config: &Config, drop_ins: &BTreeMap<String, PathBuf>) -> BTreeMap
     wanted
 }
 
+/// The wanted collector that a section's key belongs to whatever else is loaded: a built-in one. Who comes first must
+/// not decide it, or a stranger's component could take a built-in's place by being loaded sooner.
+pub fn owner_beforehand<'a>(wanted: &'a BTreeMap<String, config::Collector>, key: &str) -> Option<&'a str> {
+    wanted.values().find_map(|collector| match &collector.source {
+        config::Source::Builtin(builtin) if crate::plugins::builtin::sections(builtin).contains(&key) => {
+            Some(collector.name.as_str())
+        }
+        _ => None,
+    })
+}
+
 /// The ghostd that compiles as a child: this one.
 fn own_program() -> PathBuf {
     // A running program that was replaced on disk is still this one under /proc.

@@ -197,7 +197,9 @@ impl Daemon {
     /// A section's key belongs to one collector.
     fn check_keys(&self, name: &str, loaded: Loaded) -> Result<Loaded, String> {
         for key in &loaded.descriptor.sections {
-            if let Some(owner) = self.collectors.owner(key).filter(|owner| &***owner != name) {
+            let beforehand = wiring::owner_beforehand(&self.loading.wanted, key);
+            let owner = beforehand.or_else(|| self.collectors.owner(key).map(|owner| &**owner));
+            if let Some(owner) = owner.filter(|owner| *owner != name) {
                 return Err(format!("its section `{key}` belongs to collector `{owner}` already"));
             }
         }

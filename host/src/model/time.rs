@@ -7,6 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// Nanoseconds in a millisecond.
+const NS_PER_MS: i64 = 1_000_000;
+
 /// Wall-clock time in nanoseconds since the Unix epoch (1678 to 2262), as CLOCK_REALTIME showed it.
 ///
 /// It can jump, so nothing is scheduled, kept or deleted by the difference of two of these alone.
@@ -17,12 +20,14 @@ pub struct Wall(pub i64);
 impl Wall {
     /// From milliseconds since the Unix epoch; what does not fit is brought to the nearest end.
     pub fn from_millis(ms: i64) -> Self {
-        Self(ms.saturating_mul(1_000_000))
+        // Whole milliseconds at both ends, so that what is written can be read again.
+        const ENDS: (i64, i64) = (i64::MIN / NS_PER_MS, i64::MAX / NS_PER_MS);
+        Self(ms.clamp(ENDS.0, ENDS.1) * NS_PER_MS)
     }
 
     /// Milliseconds since the Unix epoch, rounded down.
     pub fn millis(self) -> i64 {
-        self.0.div_euclid(1_000_000)
+        self.0.div_euclid(NS_PER_MS)
     }
 
     /// This much later (or earlier, for a negative number of nanoseconds).
@@ -98,6 +103,14 @@ mod tests {
         assert_eq!(wall.to_string(), "2026-11-18T10:26:40.250Z");
         assert_eq!(Wall::parse_rfc3339("2026-11-18T11:26:40.250+01:00"), Some(wall));
         assert_eq!(Wall::parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_brought_to_an_end_that_can_be_read_again() {
+        for ms in [i64::MIN, i64::MAX, -1, 0] {
+            let wall = Wall::from_millis(ms);
+            assert_eq!(Wall::parse_rfc3339(&wall.to_string()), Some(wall), "{ms}");
+        }
     }
 
     #[test]

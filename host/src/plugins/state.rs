@@ -212,3 +212,32 @@ impl std::fmt::Debug for CallState {
         f.debug_struct("CallState").field("collector", &self.lent.collector).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    #[test]
+    fn memories_are_summed_so_that_a_second_one_does_not_double_the_limit() {
+        let mut account = MemoryAccount::new(4 << 20);
+        // Two memories of one and two, the first of which grows to two.
+        for (current, desired) in [(0, MIB), (0, 2 * MIB), (MIB, 2 * MIB)] {
+            assert!(account.memory_growing(current, desired, None).unwrap());
+        }
+        assert_eq!(account.peak, 4 << 20);
+        let refused = account.memory_growing(0, MIB, None).unwrap_err();
+        let reached = refused.downcast_ref::<LimitReached>().expect("a limit is told from a trap");
+        assert_eq!(reached.0, "memory limit of 4.0 MiB exceeded: 5.0 MiB wanted (raise `limits.memory`)");
+        assert_eq!(account.peak, 4 << 20, "what was refused was never used");
+    }
+
+    #[test]
+    fn elements_of_tables_are_summed_too() {
+        let mut account = MemoryAccount::new(0);
+        assert!(account.table_growing(0, MAX_TABLE_ELEMENTS / 2, None).unwrap());
+        assert!(account.table_growing(0, MAX_TABLE_ELEMENTS / 2, None).unwrap());
+        assert!(account.table_growing(0, 1, None).is_err());
+    }
+}
