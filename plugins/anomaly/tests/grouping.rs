@@ -4,8 +4,6 @@
 //! The lines are made from templates in the manner of eight systems, with the kinds of values those systems write:
 //! numbers, addresses, ids, paths, names, sizes, lists, values that are sometimes missing.
 
-#![expect(clippy::print_stdout, reason = "this is a test, and its table is meant to be read")]
-
 use ghostd_anomaly::classify::header;
 use ghostd_anomaly::template::{self, tree::Miner};
 use std::collections::{BTreeMap, BTreeSet};

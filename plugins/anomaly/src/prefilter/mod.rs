@@ -21,7 +21,8 @@ pub struct Prefilter {
 /// One bit for each pattern.
 type Bits = [u64; WORDS];
 const WORDS: usize = 3;
-/// The most patterns.
+/// The most patterns; a test holds the tables against it.
+#[cfg(test)]
 const MAX_PATTERNS: usize = WORDS * 64;
 /// The most texts of a user that are looked for.
 pub const MAX_TEXTS: usize = 8;

@@ -73,7 +73,7 @@ fn similar(group: &[String], tokens: &[&str]) -> Option<u32> {
             return None;
         }
     }
-    let score = if words == 0 { 1000 } else { same * 1000 / words };
+    let score = (same * 1000).checked_div(words).unwrap_or(1000);
     (score >= SIMILAR).then_some(score)
 }
 
