@@ -1,1 +1,25 @@
-//! End-to-end tests, driving the real `ghostd`.
+//! End-to-end tests: each drives the real `ghostd` in a temporary directory, as somebody at a shell would.
+//!
+//! `harness` has what all need; every other file is a subject. Waits are bounded with slack and never exact: a loaded
+//! machine with two processors has to pass.
+#![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "these are tests and their helpers: a panic is how they fail, and the files that they write are fixtures"
+)]
+
+mod config_faults;
+mod control;
+mod daemons;
+mod dropin;
+mod first_run;
+mod grants;
+mod guests;
+mod harness;
+mod hostile;
+mod retention;
+mod rhythm;
+mod tamper;

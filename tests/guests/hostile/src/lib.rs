@@ -13,9 +13,21 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use exports::ghost::collector::collector::{Descriptor, Failure, Guest, Invocation, Section};
 use ghost::collector::types::{Attribute, Completeness, Finding, Metric, Reading, Severity, Value};
 use ghost::host::{log, state};
+
+/// The name of its section, which each test replaces by one of its own in the component: two collectors cannot have
+/// the same key, and a descriptor knows no configuration. Underscores at the end do not count.
+static KEY: [u8; 64] = *b"hostile_key_that_each_test_has_to_put_its_own_name_in_place_of__";
+
+fn key() -> String {
+    // The compiler must not believe that it knows the name.
+    let key = std::hint::black_box(&KEY);
+    String::from_utf8_lossy(key).trim_end_matches('_').to_owned()
+}
 
 struct Hostile;
 
@@ -25,8 +37,7 @@ impl Guest for Hostile {
             name: "hostile".to_owned(),
             version: "6.6.6".to_owned(),
             summary: "\u{1b}[2Jdoes harm".to_owned(),
-            // Each copy is dropped in under its own name and needs a key of its own: the section is made in `collect`.
-            sections: ["a", "b", "c", "d", "e", "f", "g", "h"].iter().map(|k| format!("hostile_{k}")).collect(),
+            sections: vec![key()],
             config_schema: Some(r#"{"type":"object"}"#.to_owned()),
             attributes: vec![],
         }
@@ -46,35 +57,40 @@ impl Guest for Hostile {
             }
         }
         if asked("trap") {
-            panic!("boom with password=hunter2hunter2");
+            // Put together here: the secret as a whole stands in no component and in no native form of one.
+            panic!("boom with password={0}{0}", std::hint::black_box("hunter2"));
         }
         if asked("exit") {
             std::process::exit(3);
         }
         if asked("recurse") {
-            fn deeper(n: u64) -> u64 {
-                let padding = std::hint::black_box([n; 64]);
-                deeper(n + 1) + padding[(n % 64) as usize]
-            }
             return Err(Failure::Internal(deeper(0).to_string()));
+        }
+        if asked("overflow") {
+            return Err(Failure::Internal(deeper_with_locals(0).to_string()));
         }
         if asked("junk") {
             return Ok(vec![Section { body: "{\"a\":1,\"a\":2".to_owned(), ..section(&call) }]);
         }
         if asked("huge") {
-            return Ok(vec![Section { body: format!("{{\"x\":\"{}\"}}", "x".repeat(40 << 20)), ..section(&call) }]);
+            // Within its memory, which a text that grows while it is written would not be.
+            let mut body = String::with_capacity(50 << 20);
+            body.push_str("{\"x\":\"");
+            body.extend(std::iter::repeat_n('x', 40 << 20));
+            body.push_str("\"}");
+            return Ok(vec![Section { body, ..section(&call) }]);
         }
         if asked("deep") {
             let body = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
             return Ok(vec![Section { body, ..section(&call) }]);
         }
         if asked("log") {
-            for n in 0..1_000_000 {
+            for n in 0..50_000 {
                 log::write(log::Level::Error, &format!("line {n}"));
             }
         }
         if asked("stdout") {
-            for n in 0..200_000 {
+            for n in 0..20_000 {
                 println!("line {n} {}", "y".repeat(100));
             }
         }
@@ -131,6 +147,22 @@ impl Guest for Hostile {
         }
         Ok(vec![section(&call)])
     }
+}
+
+/// Where the recursion would end. The compiler cannot know it, and so cannot make a loop of it.
+static DEEPEST: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Fills the stack of the machine that runs it: nothing of it stands in the component's own memory.
+#[inline(never)]
+fn deeper(n: u64) -> u64 {
+    if n == DEEPEST.load(Ordering::Relaxed) { n } else { deeper(n + 1).wrapping_mul(3) ^ n }
+}
+
+/// Fills the stack that stands in the component's own memory.
+#[inline(never)]
+fn deeper_with_locals(n: u64) -> u64 {
+    let locals = std::hint::black_box([n; 64]);
+    if n == DEEPEST.load(Ordering::Relaxed) { n } else { deeper_with_locals(n + 1) ^ locals[(n % 64) as usize] }
 }
 
 fn section(call: &Invocation) -> Section {
