@@ -44,6 +44,18 @@ pub(super) fn at_identified(scan: &mut Scan, at: usize) {
     }
 }
 
+/// `CONNECT TO db USER bob USING 'x'`, with the quotation mark at `at`.
+pub(super) fn at_using(scan: &mut Scan, at: usize) {
+    let start = scan.line_start(at);
+    let head = part(scan.text, start, at).to_ascii_lowercase();
+    if let (Some(_), Some(_)) = (memchr::memmem::find(&head, b"connect"), memchr::memmem::find(&head, b" user "))
+        && let Some(place) = value::quoted(scan.text, at)
+        && !harmless::is_harmless(part(scan.text, place.start, place.end))
+    {
+        scan.take(place.start..place.end, rule::PASSWORD, "the password of a database's user");
+    }
+}
+
 /// A line of `.pgpass`: `host:port:database:user:password`, with the port's colons at `at`.
 pub(super) fn at_pgpass(scan: &mut Scan, at: usize) {
     let start = scan.line_start(at);
@@ -130,7 +142,7 @@ pub(super) fn at_echo(scan: &mut Scan, at: usize) {
     }
     let tokens = command::shell_tokens(text, at);
     let Some(last) = tokens.last() else { return };
-    scan.work += (last.end - at) as u64;
+    scan.work += last.end.saturating_sub(at) as u64;
     let next = value::skip_blank(text, last.end);
     // Not beyond what was read here, so that a line of many echoes is read once.
     scan.command_end = scan.command_end.max(next);
@@ -265,7 +277,7 @@ pub(super) fn at_values(scan: &mut Scan, at: usize, word: usize) {
             } else {
                 from + part(text, from, from + 256).iter().take_while(|byte| !matches!(byte, b',' | b')')).count()
             };
-            scan.work += (end - from) as u64;
+            scan.work += end.saturating_sub(from) as u64;
             from = value::skip_space(text, end);
             if text.get(from) == Some(&b',') {
                 from += 1;

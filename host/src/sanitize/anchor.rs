@@ -42,6 +42,8 @@ pub(super) struct Cursor {
 
 const TRIGRAMS: usize = 1 << 18;
 const WORDS: usize = TRIGRAMS / 64;
+/// How many bytes are looked at for one branch.
+const CHUNK: usize = 8;
 const EMPTY: u32 = u32::MAX;
 /// The shortest literal that can be searched for: a trigram must fit.
 pub(super) const MIN_LITERAL: usize = 3;
@@ -112,23 +114,52 @@ impl<What: Copy> Anchors<What> {
     #[inline]
     fn advance(&self, text: &[u8], cursor: &mut Cursor) -> bool {
         let mut window = cursor.window;
-        let rest = text.get(cursor.position..).unwrap_or_default();
-        for (offset, &byte) in rest.iter().enumerate() {
-            window = (window << 6 | u32::from(self.class[byte as usize])) & (TRIGRAMS as u32 - 1);
-            if self.bits[(window >> 6) as usize] >> (window & 63) & 1 == 1 {
-                cursor.position += offset + 1;
-                cursor.window = window;
-                cursor.pending = self.group(window);
-                // The first two windows of a text are filled with class 0 and may be shorter than a trigram.
-                if cursor.position < 3 {
-                    cursor.pending = (0, 0);
-                }
+        let mut position = cursor.position;
+        let rest = text.get(position..).unwrap_or_default();
+        let (chunks, tail) = rest.as_chunks::<CHUNK>();
+        // Eight bytes at a time with one branch: sightings are rare.
+        for chunk in chunks {
+            let before = window;
+            let mut hits = 0;
+            for (offset, &byte) in chunk.iter().enumerate() {
+                window = window << 6 | u32::from(self.class[byte as usize]);
+                hits |= self.bit(window) << offset;
+            }
+            if hits != 0 {
+                let length = hits.trailing_zeros() as usize + 1;
+                window = chunk
+                    .iter()
+                    .take(length)
+                    .fold(before, |window, byte| window << 6 | u32::from(self.class[*byte as usize]));
+                self.stop(cursor, position + length, window);
+                return true;
+            }
+            position += CHUNK;
+        }
+        for &byte in tail {
+            window = window << 6 | u32::from(self.class[byte as usize]);
+            position += 1;
+            if self.bit(window) != 0 {
+                self.stop(cursor, position, window);
                 return true;
             }
         }
         cursor.position = text.len();
         cursor.window = window;
         false
+    }
+
+    /// Whether the last three classes are a trigram of ours.
+    #[inline]
+    fn bit(&self, window: u32) -> u64 {
+        self.bits[(window >> 6) as usize % WORDS] >> (window & 63) & 1
+    }
+
+    fn stop(&self, cursor: &mut Cursor, position: usize, window: u32) {
+        cursor.position = position;
+        cursor.window = window;
+        // The first two windows of a text are filled with class 0 and may be shorter than a trigram.
+        cursor.pending = if position < 3 { (0, 0) } else { self.group(window % TRIGRAMS as u32) };
     }
 
     fn group(&self, trigram: u32) -> (u16, u16) {

@@ -7,6 +7,7 @@ use super::Sanitizer;
 use super::command;
 use super::found::Found;
 use super::judge::{self, Form};
+use super::marker;
 use super::names::{Level, Name};
 use super::report::Report;
 use super::rule;
@@ -31,7 +32,9 @@ pub(super) fn clean<T: AsRef<[u8]>>(sanitizer: &Sanitizer, arguments: &[T], repo
     let mut secrets: Vec<Option<(Range<usize>, rule::RuleId)>> = vec![None; arguments.len()];
     if arguments.len() <= MAX_ARGUMENTS {
         command::arguments(arguments, |index, range| {
-            if let Some(secret) = secrets.get_mut(index) {
+            if let Some(secret) = secrets.get_mut(index)
+                && !marker::contains(arguments[index].as_ref())
+            {
                 *secret = Some((range, rule::COMMAND));
             }
         });

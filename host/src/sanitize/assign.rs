@@ -9,7 +9,7 @@ use super::header;
 use super::judge::{self, Form};
 use super::names::{self, Level, MAX_NAME, Name};
 use super::prose;
-use super::rule::RuleId;
+use super::rule::{self, RuleId};
 use super::shape;
 use super::value::{self, Bare, Place, part};
 
@@ -59,7 +59,7 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
         .count();
     let (mut start, end) = name_bounds(scan.text, at, at + length - marks);
     scan.name_end = end;
-    scan.work += (end - start) as u64;
+    scan.work += end.saturating_sub(start) as u64;
     // What follows decides in most cases, and is cheaper to see than what the name says.
     let Some((joint, next, quote)) = joint(scan.text, start, end) else { return };
     let mut flag = false;
@@ -84,12 +84,12 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
         name = wider;
     }
     // `GITHUB_TOKEN=x`: a variable of the environment holds a token and nothing that is merely called one.
-    if name.level == Level::Token
-        && joint == Joint::Sign(b'=')
-        && raw.contains(&b'_')
-        && !raw.iter().any(u8::is_ascii_lowercase)
-    {
-        name.level = Level::Secret;
+    if joint == Joint::Sign(b'=') && raw.contains(&b'_') && !raw.iter().any(u8::is_ascii_lowercase) {
+        name.level = match name.level {
+            Level::Token => Level::Secret,
+            Level::Weak if matches!(name.rule, rule::CREDENTIALS | rule::SECRET) => Level::Token,
+            level => level,
+        };
     }
     // `registry/team/session:1.2.3`: a tag, not a value.
     if joint == Joint::Sign(b':')
@@ -308,7 +308,7 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
     }
     if value::quote_at(text, at).is_some() {
         if let Some(place) = value::quoted(text, at) {
-            scan.work += (place.end - place.start) as u64;
+            scan.work += place.end.saturating_sub(place.start) as u64;
             let form = if sign == b':' && site.quote.is_some() { Form::Whole } else { Form::Quoted };
             return judged(scan, site, place, form, reason);
         }
@@ -343,7 +343,7 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         return judged(scan, site, value::bare(text, at, Bare::Query), Form::Query, "a parameter of a URL or form");
     }
     let place = value::bare(text, at, Bare::Word);
-    scan.work += (place.end - place.start) as u64;
+    scan.work += place.end.saturating_sub(place.start) as u64;
     if place.start == place.end {
         return below(scan, site, sign, at);
     }
@@ -376,7 +376,7 @@ fn assigned(scan: &mut Scan, site: Site, sign: u8, next: usize) {
         // A bare value beside a name in quotes is a number or a word, or not of this kind at all.
         return judged(scan, site, place, Form::Bare, reason);
     }
-    let spaced = at > next || sign == b':' && at > next;
+    let spaced = at > next;
     if spaced && site.name.level == Level::Password && site.quote.is_none() {
         return rest_or_word(scan, site, place);
     }
@@ -465,7 +465,7 @@ fn rest_or_word(scan: &mut Scan, site: Site, first: Place) {
     }
     if end > first.end {
         let words = || part(text, first.start, end).split(|byte| *byte == b' ').filter(|word| !word.is_empty());
-        if words().any(|word| harmless::is_state(word)) {
+        if words().any(harmless::is_state) {
             // Prose. The first word may still be a secret, but then it shows.
             let form =
                 if shape::stands_out(part(text, first.start, first.end), 6) { Form::Bare } else { Form::Announced };
@@ -502,7 +502,7 @@ fn list(scan: &mut Scan, site: Site, mut at: usize) {
         }
         let Some(length) = value::quote_at(scan.text, at) else { return };
         let Some(place) = value::quoted(scan.text, at) else { return };
-        scan.work += (place.end - place.start) as u64;
+        scan.work += place.end.saturating_sub(place.start) as u64;
         judged(scan, site, place, Form::Quoted, "a list below its name");
         at = place.end + length;
         scan.name_end = scan.name_end.max(at);
@@ -601,7 +601,7 @@ fn pair(scan: &mut Scan, site: Site, next: usize) {
         return;
     }
     let Some(place) = value::quoted(text, at) else { return };
-    scan.work += (place.end - place.start) as u64;
+    scan.work += place.end.saturating_sub(place.start) as u64;
     match site.name.level {
         Level::Authorization => return header::credentials(scan, place.start, place.end),
         Level::Cookie => return header::pairs(scan, place.start, place.end, false),
@@ -671,7 +671,7 @@ fn sibling(scan: &mut Scan, site: Site, next: usize) -> Option<usize> {
 fn value_name(scan: &mut Scan, next: usize) -> Option<usize> {
     let text = scan.text;
     let limit = text.len().min(next + MAX_SIBLING);
-    scan.work += (limit - next) as u64;
+    scan.work += limit.saturating_sub(next) as u64;
     let mut at = next;
     let mut lines = 0;
     while at < limit {

@@ -288,7 +288,7 @@ pub(super) fn at_program(scan: &mut Scan, at: usize, length: usize) {
     let tokens = if list { list_tokens(text, at, end) } else { shell_tokens(text, at) };
     let Some(last) = tokens.last() else { return };
     scan.command_end = scan.command_end.max(last.end);
-    scan.work += (last.end - at) as u64;
+    scan.work += last.end.saturating_sub(at) as u64;
     let words: Vec<&[u8]> = tokens.iter().map(|token| &text[token.clone()]).collect();
     let mut places = Vec::new();
     arguments(&words, |index, range| {
@@ -407,7 +407,7 @@ pub(super) fn shell_tokens(text: &[u8], from: usize) -> Vec<Range<usize>> {
 /// `"mysql", "-u", "root"`: the strings of a list.
 fn list_tokens(text: &[u8], from: usize, end: usize) -> Vec<Range<usize>> {
     let limit = text.len().min(from + MAX_COMMAND);
-    let mut tokens = vec![from..end];
+    let mut tokens = Vec::from([from..end]);
     let mut at = end + value::quote_at(text, end).unwrap_or(1);
     while tokens.len() < MAX_ARGUMENTS {
         at = value::skip_space(text, at);

@@ -1,7 +1,7 @@
 //! The pass over a text: sightings from the prefilter go to what understands them, and what they find is put together.
 
 use super::accounts;
-use super::anchor::{Anchors, Cursor, Literal};
+use super::anchor::{Anchors, Cursor, Literal, MIN_LITERAL};
 use super::assign::{self, ExtraNames};
 use super::command;
 use super::formats;
@@ -35,6 +35,8 @@ pub(super) enum What {
     Scheme,
     /// `IDENTIFIED BY`, `IDENTIFIED WITH x BY`.
     Identified,
+    /// `USING '`.
+    Using,
     /// A port as in `.pgpass`.
     Pgpass,
     /// `static:`.
@@ -182,6 +184,7 @@ impl Engine {
         add(b"Private-MAC:", false, What::Putty);
         add(b"identified by ", false, What::Identified);
         add(b" password by ", false, What::Identified);
+        add(b" using '", false, What::Using);
         for port in [":5432:", ":5433:", ":6432:", ":*:*:", ":*:"] {
             add(port.as_bytes(), true, What::Pgpass);
         }
@@ -193,17 +196,13 @@ impl Engine {
         add(b"printf ", true, What::Echo);
         add(b"bearer ", false, What::Scheme);
         add(b"basic ", false, What::Scheme);
-        for program in PROGRAMS {
-            for name in program.names.iter().filter(|name| name.len() >= 3) {
-                // With what stands after it, so that ordinary words which begin with a program's name are no sightings.
-                for end in [" ", "\"", "'", ".exe", "\\"] {
-                    add(format!("{name}{end}").as_bytes(), true, What::Program);
-                }
-            }
-            for name in program.names.iter().filter(|name| name.len() < 3) {
-                for end in [" ", "\""] {
-                    add(format!("{name}{end}").as_bytes(), true, What::Program);
-                }
+        for name in PROGRAMS.iter().flat_map(|program| program.names) {
+            if name.len() >= MIN_LITERAL {
+                add(name.as_bytes(), true, What::Program);
+            } else {
+                // Too short to be searched for alone: with what stands after it on a command line or in a list.
+                add(format!("{name} ").as_bytes(), true, What::Program);
+                add(format!("{name}\"").as_bytes(), true, What::Program);
             }
         }
         let mut matchers = Vec::new();
@@ -230,13 +229,30 @@ impl Engine {
         Self { anchors: Anchors::new(literals), matchers, settings, names, first_custom }
     }
 
+    /// Whether a name could be one of a secret, or hold one: most hold no word that is looked for, and that is quickly seen.
+    pub(super) fn may_matter(&self, name: &[u8]) -> bool {
+        let mut buffer = [b'"'; 64];
+        // Short words are looked for with the mark after them.
+        let Some(quoted) = buffer.get_mut(..=name.len()) else { return true };
+        quoted[..name.len()].copy_from_slice(name);
+        self.anchors.next(quoted, &mut Cursor::default()).is_some()
+            || memchr::memchr(b'@', name).is_some()
+            || !self.settings.rules.is_empty()
+    }
+
     /// Everything secret in a text, sorted and without overlaps. `work` counts bytes looked at beyond the first pass.
     pub(super) fn find(&self, text: &[u8], work: &mut u64) -> Vec<Found> {
-        let mut scan = Scan::new(text);
         let mut cursor = Cursor::default();
+        let mut sighting = self.anchors.next(text, &mut cursor);
+        let mut sign = memchr::memchr(b'@', text);
+        if sighting.is_none() && sign.is_none() && self.settings.rules.is_empty() {
+            return Vec::new();
+        }
+        let mut scan = Scan::new(text);
         let mut keywords: Vec<u16> = Vec::new();
         let mut marker = marker::next(text, 0);
-        while let Some((at, length, what)) = self.anchors.next(text, &mut cursor) {
+        while let Some((at, length, what)) = sighting {
+            sighting = self.anchors.next(text, &mut cursor);
             // What stands in a marker is ours.
             while marker.as_ref().is_some_and(|range| range.end <= at) {
                 marker = marker.and_then(|range| marker::next(text, range.end));
@@ -253,6 +269,7 @@ impl Engine {
                 What::Putty => pem::at_putty(&mut scan, at, length),
                 What::Scheme => header::at_scheme(&mut scan, at, length),
                 What::Identified => accounts::at_identified(&mut scan, at + length),
+                What::Using => accounts::at_using(&mut scan, at + length - 1),
                 What::Pgpass => accounts::at_pgpass(&mut scan, at),
                 What::Static => accounts::at_static(&mut scan, at + length),
                 What::HereString => accounts::at_here_string(&mut scan, at + length),
@@ -260,12 +277,9 @@ impl Engine {
                 What::Values => accounts::at_values(&mut scan, at + length, length),
                 What::Echo => accounts::at_echo(&mut scan, at),
                 What::Program => {
-                    let name = part(text, at, at + length)
-                        .iter()
-                        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-                        .count();
-                    let name = part(text, at, at + name).strip_suffix(b".exe").map_or(name, <[u8]>::len);
-                    command::at_program(&mut scan, at, name);
+                    let mark =
+                        text[at..at + length].iter().rev().take_while(|byte| matches!(byte, b' ' | b'"')).count();
+                    command::at_program(&mut scan, at, length - mark);
                 }
                 What::Format(number) => {
                     if let Some(matcher) = self.matchers.get(number as usize) {
@@ -279,8 +293,9 @@ impl Engine {
                 }
             }
         }
-        for at in memchr::memchr_iter(b'@', text) {
+        while let Some(at) = sign {
             url::at_sign(&mut scan, at);
+            sign = memchr::memchr(b'@', &text[at + 1..]).map(|next| at + 1 + next);
         }
         self.custom(&mut scan, &keywords);
         *work += scan.work;
@@ -333,10 +348,19 @@ fn merge(text: &[u8], mut found: Vec<Found>) -> Vec<Found> {
         }
         merged.push(next);
     }
-    // A place that crosses a marker is cut before it; the marker stays whole.
+    // A marker stays whole: a place that begins in one begins behind it, one that reaches into one ends before it.
     for place in &mut merged {
-        if let Some(range) = marker::next(part(text, 0, place.end), place.start) {
-            place.end = range.start;
+        let mut from = place.start.saturating_sub(marker::MAX_MARKER);
+        while let Some(range) = marker::next(part(text, 0, place.end + marker::MAX_MARKER), from) {
+            if range.start >= place.end {
+                break;
+            }
+            if range.start > place.start {
+                place.end = range.start;
+                break;
+            }
+            place.start = place.start.max(range.end);
+            from = range.end;
         }
     }
     merged.retain(|place| place.start < place.end && !harmless::is_harmless(part(text, place.start, place.end)));

@@ -83,7 +83,7 @@ impl<'a> Scan<'a> {
     /// The beginning of the line, or as far back as anybody looks.
     pub(super) fn line_start(&mut self, at: usize) -> usize {
         let from = at.saturating_sub(MAX_LOOK_BACK);
-        self.work += (at - from) as u64;
+        self.work += at.saturating_sub(from) as u64;
         memchr::memrchr(b'\n', &self.text[from..at]).map_or(from, |newline| from + newline + 1)
     }
 
@@ -91,7 +91,7 @@ impl<'a> Scan<'a> {
     pub(super) fn line_end(&mut self, at: usize) -> usize {
         let limit = self.text.len().min(at + MAX_LOOK_AHEAD);
         let end = memchr::memchr(b'\n', &self.text[at..limit]).map_or(limit, |newline| at + newline);
-        self.work += (end - at) as u64;
+        self.work += end.saturating_sub(at) as u64;
         end
     }
 }

@@ -32,11 +32,7 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
         {
             return true;
         }
-        (b'$', _) => {
-            if is_variable(&value[1..]) {
-                return true;
-            }
-        }
+        (b'$', _) if is_variable(&value[1..]) => return true,
         (b'#', b'}') if value.starts_with(b"#{") => return true,
         (b'%', _)
             if value.len() <= 4
@@ -65,7 +61,9 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
     {
         return true;
     }
+    // All references have one of these marks.
     if value.len() <= 300
+        && value.iter().any(|byte| matches!(byte, b':' | b'.' | b'(' | b'/' | b'[' | b'-' | b'+'))
         && REFERENCES.split_ascii_whitespace().any(|prefix| starts_with_ignore_case(value, prefix.as_bytes()))
     {
         return true;
@@ -89,8 +87,8 @@ pub(super) fn is_harmless(value: &[u8]) -> bool {
 const REFERENCES: &str = "vault: op:// ref+ secret:// arn: env: env. env( file: file( fd: ssm: ssm:// keyring: keychain: gcp-sm: awssm: \
     azurekeyvault: akv: sm:// gsm: projects/ secretsmanager: aws-sm: credential: credentials( process.env \
     os.environ os.getenv getenv system.getenv env:: std::env env[ lookup( var. local. data. module. secrets. \
-    valuefrom bao: cred: systemd-creds dynamic: sha256: sha512: sha1: md5: sha256- sha384- sha512- image: \
-    registry: stdin prompt:";
+    bao: cred: systemd-creds dynamic: sha256: sha512: sha1: md5: sha256- sha384- sha512- image: \
+    registry: prompt:";
 
 /// A reference in the manner of shells: `VAR`, `VAR}`, `VAR:-x`, `(cmd)`. What comes after the dollar sign is given.
 fn is_variable(rest: &[u8]) -> bool {

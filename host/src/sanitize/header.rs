@@ -193,7 +193,7 @@ pub(super) fn cookie(scan: &mut Scan, site: Site, next: usize) {
 pub(super) fn pairs(scan: &mut Scan, start: usize, end: usize, set: bool) {
     let text = scan.text;
     let mut at = start;
-    scan.work += (end - start) as u64;
+    scan.work += end.saturating_sub(start) as u64;
     while at < end {
         let stop = memchr::memchr(b';', part(text, at, end)).map_or(end, |length| at + length);
         if let Some(equals) = memchr::memchr(b'=', part(text, at, stop)) {
@@ -205,7 +205,9 @@ pub(super) fn pairs(scan: &mut Scan, start: usize, end: usize, set: bool) {
                     .take_while(|byte| !byte.is_ascii_whitespace() && **byte != b'"')
                     .count();
             if to == from && text.get(from) == Some(&b'"') {
-                to = from + 1 + memchr::memchr(b'"', part(text, from + 1, stop)).unwrap_or(stop - from - 1);
+                to = from
+                    + 1
+                    + memchr::memchr(b'"', part(text, from + 1, stop)).unwrap_or(stop.saturating_sub(from + 1));
             }
             let found = part(text, from, to);
             let attribute =

@@ -147,7 +147,9 @@ fn object(sanitizer: &Sanitizer, map: &mut Map<String, Value>, outer: Option<Nam
         };
         clean(sanitizer, value, name, depth + 1, report);
         let mut nothing = Report::default();
-        renamed = renamed || matches!(sanitizer.text(key, &mut nothing), std::borrow::Cow::Owned(_));
+        renamed = renamed
+            || sanitizer.engine.may_matter(key.as_bytes())
+                && matches!(sanitizer.text(key, &mut nothing), std::borrow::Cow::Owned(_));
     }
     if renamed {
         let old = std::mem::take(map);
@@ -201,7 +203,7 @@ impl Sanitizer {
     /// The name's meaning, the configuration's names included.
     pub(super) fn name(&self, key: &[u8]) -> Option<Name> {
         // A name that was a secret says no more what its value is.
-        if marker::contains(key) {
+        if !self.engine.may_matter(key) || marker::contains(key) {
             return None;
         }
         self.engine.extra(key).or_else(|| names::classify(key))

@@ -35,22 +35,21 @@ pub(super) const MAX_JUDGED: usize = 512;
 /// Whether the value of such a name, written so, is a secret.
 pub(super) fn is_secret(value: &[u8], level: Level, form: Form) -> bool {
     let value = &value[..value.len().min(MAX_JUDGED)];
-    if is_harmless(value) {
-        return false;
-    }
     let bare = !matches!(form, Form::Whole | Form::Quoted);
-    if bare && is_expression(value) {
-        return false;
-    }
-    if is_path(value) {
-        return false;
-    }
+    // What costs least is asked first: most words that follow a name are words.
+    is_likely(value, level, form, bare) && !is_harmless(value) && !(bare && is_expression(value)) && !is_path(value)
+}
+
+/// Whether a value looks as its name and form ask for.
+fn is_likely(value: &[u8], level: Level, form: Form, bare: bool) -> bool {
     match form {
         Form::Prose => match level {
             Level::Password => stands_out(value, 6),
             Level::Secret | Level::Token => stands_out(value, 8) && !names_something(value),
             Level::Digits => is_digits(value, 4, 8),
-            _ => false,
+            // `session 0123…`: what is long and random, but no digest of something.
+            Level::Weak => looks_random(value, 20) && !is_uuid(value) && !is_hex(value),
+            Level::Authorization | Level::Cookie => false,
         },
         Form::Announced | Form::Directive => match level {
             Level::Password => {

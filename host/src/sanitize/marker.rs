@@ -4,7 +4,7 @@ use std::ops::Range;
 
 const OPEN: &[u8] = b"[REDACTED:";
 /// The longest marker that is recognised: a rule's name is at most 64 bytes, a tag 16.
-const MAX_MARKER: usize = OPEN.len() + 64 + 17 + 1;
+pub(super) const MAX_MARKER: usize = OPEN.len() + 64 + 17 + 1;
 
 /// Appends a marker.
 pub(super) fn write(out: &mut Vec<u8>, rule: &str, tag: Option<&str>) {

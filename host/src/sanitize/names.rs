@@ -230,10 +230,10 @@ fn judge(words: &Words, back: usize) -> Option<Name> {
         {
             return named(Level::Weak, rule::CREDENTIALS);
         }
-        "auth" | "basicauth" | "httpauth" | "userpwd" | "userpass" | "creds" | "cred" | "credential"
-        | "credentials" | "login" => {
-            return named(Level::Weak, rule::CREDENTIALS);
+        "creds" | "cred" | "credential" | "credentials" | "userpwd" | "userpass" => {
+            return named(Level::Token, rule::CREDENTIALS);
         }
+        "auth" | "basicauth" | "httpauth" | "login" => return named(Level::Weak, rule::CREDENTIALS),
         "community" if matches!(before, "snmp" | "ro" | "rw") => return named(Level::Password, rule::SECRET),
         "rocommunity" | "rwcommunity" | "trapcommunity" => return named(Level::Password, rule::SECRET),
         "passwords" | "passwds" | "passphrases" => return named(Level::Secret, rule::PASSWORD),

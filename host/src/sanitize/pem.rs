@@ -46,7 +46,7 @@ pub(super) fn at_begin(scan: &mut Scan, at: usize) {
                     .unwrap_or(body.len())
         }
     };
-    scan.work += (end - start) as u64;
+    scan.work += end.saturating_sub(start) as u64;
     let end = trim_escapes(text, start, end);
     if end <= start + 8
         || marker::contains(part(text, start, end))
@@ -130,7 +130,7 @@ pub(super) fn at_putty(scan: &mut Scan, at: usize, length: usize) {
         }
     }
     let end = trim_escapes(text, start, start + end);
-    scan.work += (end - start) as u64;
+    scan.work += end.saturating_sub(start) as u64;
     if end > start + 8 {
         scan.taken_end = end;
         scan.name_end = scan.name_end.max(end);

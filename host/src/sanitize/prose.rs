@@ -260,13 +260,8 @@ fn candidate(scan: &mut Scan, site: Site, at: usize, form: Form) {
         }
         // A quoted word after `password` is one; after `token` it may be what a parser met.
         let known = site.name.level == Level::Password && site.quote.is_none();
-        let form = if form == Form::Bare {
-            Form::Quoted
-        } else if known && !part(text, place.start, place.end).contains(&b' ') {
-            Form::Quoted
-        } else {
-            form
-        };
+        let one_word = known && !part(text, place.start, place.end).contains(&b' ');
+        let form = if form == Form::Bare || one_word { Form::Quoted } else { form };
         return judged(scan, site, place, form, "a quoted value after its name");
     }
     let word = value::bare(text, at, Bare::Word);
@@ -325,13 +320,12 @@ fn is_directive(scan: &mut Scan, site: Site) -> bool {
     if head.is_empty() || head.ends_with(b"\\n") {
         return true;
     }
-    let words = head.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let last: Vec<&[u8]> = words.rev().take(4).collect();
+    let mut words = head.rsplit(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let last = [words.next(), words.next()];
     let is = |word: &[u8], names: &[&str]| names.iter().any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
     // `machine x login y password z`, `username y password z`, `snmp-server community x`, `set requirepass x`.
-    last.get(1)
-        .is_some_and(|word| is(word, &["login", "user", "username", "account", "uid", "-u", "--user", "--username"]))
-        || last.first().is_some_and(|word| {
+    last[1].is_some_and(|word| is(word, &["login", "user", "username", "account", "uid", "-u", "--user", "--username"]))
+        || last[0].is_some_and(|word| {
             is(
                 word,
                 &["set", "config", "snmp-server", "enable", "identified", "sasl", "neighbor", "auth", "requirepass"],

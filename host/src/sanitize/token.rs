@@ -143,7 +143,7 @@ impl Matcher {
     /// can fare better.
     fn find(&self, text: &[u8], at: usize, work: &mut u64) -> Result<(usize, usize), usize> {
         let start = self.start(text, at).ok_or(at)?;
-        *work += (at - start) as u64;
+        *work += at.saturating_sub(start) as u64;
         let (mut end, mut secret, mut reached) = (at, at, None);
         for (index, part) in self.parts.iter().enumerate().skip(self.anchor) {
             if index == self.secret {

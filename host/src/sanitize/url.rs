@@ -93,7 +93,7 @@ pub(super) fn at_sign(scan: &mut Scan, at: usize) {
     while start > least && !begins_word(text[start - 1]) {
         start -= 1;
     }
-    scan.work += (at - start) as u64;
+    scan.work += at.saturating_sub(start) as u64;
     let word = part(text, start, at);
     if memchr::memmem::find(word, b"://").is_some()
         || memchr::memchr(b'@', word).is_some_and(|sign| memchr::memchr(b':', &word[..sign]).is_none())

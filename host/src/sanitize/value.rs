@@ -66,7 +66,7 @@ pub(super) fn quote_at(text: &[u8], at: usize) -> Option<usize> {
             .find(|entity| rest.starts_with(entity))
             .map(|entity| entity.len()),
         b'%' => (rest.starts_with(b"%22") || rest.starts_with(b"%27")).then_some(3),
-        0xE2 => [&"\u{201c}".as_bytes()[..], "\u{2018}".as_bytes()]
+        0xE2 => ["\u{201c}".as_bytes(), "\u{2018}".as_bytes()]
             .iter()
             .find(|quote| rest.starts_with(quote))
             .map(|quote| quote.len()),
@@ -388,7 +388,6 @@ pub(super) fn block(text: &[u8], at: usize, indent: usize) -> Option<Place> {
         }
         next = line_end + 1;
     }
-    let mut end = end;
     while end < text.len() && text[end] & 0xC0 == 0x80 {
         end -= 1;
     }

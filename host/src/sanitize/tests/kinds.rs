@@ -18,7 +18,7 @@ impl Random {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
     }
 
-    pub(super) fn pick<'a>(&mut self, from: &'a [u8]) -> u8 {
+    pub(super) fn pick(&mut self, from: &[u8]) -> u8 {
         from[self.below(from.len())]
     }
 
