@@ -3,6 +3,7 @@
 //! ```text
 //! <data>/snapshots/snapshot-{uuid}.json   one snapshot; `crate::seal` describes its bytes
 //! <data>/snapshots/snapshot-{uuid}.keep   a mark: who wants it kept, why, since when (JSON)
+//! <data>/snapshots/snapshot-{uuid}.purged what is left of one that was purged: its place in the chain (JSON)
 //! <data>/ghost.db                         `database` describes its tables
 //! <data>/audit.jsonl                      `crate::audit` describes its lines
 //! <data>/lock                             held by the only writer; who that is
@@ -31,6 +32,7 @@ mod lock;
 mod marks;
 mod name;
 mod prune;
+mod purge;
 mod reader;
 mod repair;
 mod reserve;
@@ -65,6 +67,7 @@ pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
 pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
+pub use purge::Purged;
 pub use reader::{Filter, Reader, Source};
 pub use repair::{DAMAGED_SUFFIX, Repaired};
 pub use rollup::{BeatSummary, DaemonSummary, HOUR_SECONDS, HistoryPolicy, MINUTE_SECONDS, Summary};

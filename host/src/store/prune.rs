@@ -111,7 +111,7 @@ impl ExclusiveStore {
     }
 
     /// Carries out what was intended. What cannot be unlinked waits for the next time and holds up nothing else.
-    fn finish_deletions(&mut self, now: Wall) -> Result<(), StoreError> {
+    pub(super) fn finish_deletions(&mut self, now: Wall) -> Result<(), StoreError> {
         if self.unfinished.is_empty() {
             return Ok(());
         }

@@ -423,7 +423,7 @@ fn read_audit(path: &Path, offset: u64) -> Result<FromAudit, StoreError> {
                 said.head = Some(Head { sequence, previous });
             }
         }
-        "delete" => {
+        "delete" | "purge" => {
             for removed in line.data["snapshots"].as_array().into_iter().flatten() {
                 if let Ok(removed) = serde_json::from_value::<Removed>(removed.clone()) {
                     said.deleted.insert(removed.id, removed);

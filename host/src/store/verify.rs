@@ -19,6 +19,9 @@ use crate::audit;
 use crate::model::{AuditHead, Digest, HeartbeatRange, SnapshotId, StoreId};
 use crate::seal::{self, Checked, Damage};
 
+/// More than a tombstone ever has.
+const MAX_TOMBSTONE_BYTES: u64 = 64 << 10;
+
 /// What a check of a whole store says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
@@ -141,7 +144,13 @@ impl Reader {
 
     fn judge(&self, mut found: Found) -> Result<Verification, StoreError> {
         let heads: Vec<AuditHead> = found.links.iter().filter_map(|(_, seen)| seen.audit_head.clone()).collect();
-        let (said, audit) = self.read_audit(&heads)?;
+        let (mut said, audit) = self.read_audit(&heads)?;
+        for name in self.folder().names()?.iter().filter(|name| directory::is_tombstone_file(name)) {
+            let read = self.folder().read(name, MAX_TOMBSTONE_BYTES).ok();
+            if let Some(removed) = read.and_then(|text| serde_json::from_slice::<Removed>(&text).ok()) {
+                said.ledger.deletions.entry(removed.sequence).or_insert(removed);
+            }
+        }
         let ours = self.identity().map(|identity| identity.id).or(said.store).or_else(|| found.commonest_store());
         let mut verdicts = std::mem::take(&mut found.verdicts);
         found.links.retain(|(link, _)| {

@@ -2,6 +2,7 @@
 
 mod chain;
 mod prune;
+mod purge;
 mod reader;
 mod records;
 mod repair;
