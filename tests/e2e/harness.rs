@@ -272,8 +272,17 @@ impl Daemon<'_> {
 
     /// Its resident memory.
     pub(crate) fn rss_bytes(&self) -> u64 {
+        self.memory_bytes("VmRSS:")
+    }
+
+    /// The part of it that is its own: without mapped files, such as the native code of collectors.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        self.memory_bytes("RssAnon:")
+    }
+
+    fn memory_bytes(&self, what: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a living process has VmRSS");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("a living process has memory");
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 }

@@ -66,7 +66,7 @@ fn attacked<'a>(site: &'a Site, tables: &str) -> (Daemon<'a>, u64) {
     site.configure(&calm);
     let daemon = site.run();
     until("the snapshot at the start", PATIENCE, || site.newest());
-    let rss = daemon.rss_bytes();
+    let rss = daemon.own_bytes();
     site.configure(&format!("{calm}{tables}"));
     // Compiled first, so that what is measured below is the calls.
     let mut compile = vec!["collector".to_owned(), "compile".to_owned()];
@@ -129,7 +129,7 @@ fn eight_that_spin_are_ended_and_the_daemon_answers_meanwhile() {
     until("the heart goes on", PATIENCE, || {
         (daemon.status()["heartbeat"]["sequence"].as_u64()? > beat + 2).then_some(())
     });
-    let now = daemon.rss_bytes();
+    let now = daemon.own_bytes();
     eprintln!("{rss} bytes before, {now} after");
     assert!(now < rss + GROWTH_BYTES, "{rss} bytes have become {now}");
 }
@@ -198,7 +198,7 @@ fn each_harm_is_told_from_the_others() {
     assert_eq!(body["sections"]["clock"]["collector"], "clock");
     assert_eq!(collector(&body, "do-nothing")["error"], Json::Null);
 
-    let now = daemon.rss_bytes();
+    let now = daemon.own_bytes();
     eprintln!("{rss} bytes before, {now} after");
     assert!(now < rss + GROWTH_BYTES, "{rss} bytes have become {now}");
 
