@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::chain::chain;
 use crate::clean::Sanitized;
@@ -17,13 +18,19 @@ use crate::clock::Clock;
 use crate::model::{SnapshotFinding, SnapshotId, Wall};
 use crate::retention::Policy;
 use crate::seal;
-use crate::store::{Batch, ExclusiveStore, Mark, Pruned, StoreError, snapshot_file};
+use crate::store::{Batch, ExclusiveStore, HistoryPolicy, Mark, Pruned, StoreError, snapshot_file};
 
 /// Commands that wait for the disk. Beyond it batches are dropped and counted: memory is not where history belongs.
 const QUEUE: usize = 256;
 
 /// Batches that wait for a disk that has failed. At a beat every five seconds this is an hour and a half.
 const MAX_WAITING: usize = 1_024;
+
+/// How often old history is looked for.
+const ROLL_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// Between two steps of shrinking it, where there is more to do.
+const BETWEEN_STEPS: Duration = Duration::from_secs(1);
 
 /// A snapshot that is durable.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,19 +100,30 @@ pub struct Recorder {
     thread: Option<JoinHandle<()>>,
     /// What is wrong now.
     pub conditions: Conditions,
+    /// Where the store is, for those who read beside it.
+    pub data_dir: PathBuf,
 }
 
 impl Recorder {
     /// Starts the thread.
-    pub fn start(store: ExclusiveStore, clock: Clock) -> std::io::Result<Self> {
+    pub fn start(store: ExclusiveStore, clock: Clock, history: HistoryPolicy) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(QUEUE);
         let conditions = Conditions::default();
-        let mut work = Work { store, clock, waiting: VecDeque::new(), dropped: 0, conditions: conditions.clone() };
+        let data_dir = store.directory().path().to_owned();
+        let mut work = Work {
+            store,
+            clock,
+            history,
+            next_roll_up_ns: 0,
+            waiting: VecDeque::new(),
+            dropped: 0,
+            conditions: conditions.clone(),
+        };
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
             .stack_size(1 << 20)
             .spawn(move || work.run(&inbox))?;
-        Ok(Self { commands, thread: Some(thread), conditions })
+        Ok(Self { commands, thread: Some(thread), conditions, data_dir })
     }
 
     /// Records a batch. It is dropped and the loss reported when the disk has been too slow for too long.
@@ -170,6 +188,8 @@ impl Recorder {
 struct Work {
     store: ExclusiveStore,
     clock: Clock,
+    history: HistoryPolicy,
+    next_roll_up_ns: u64,
     waiting: VecDeque<Batch>,
     dropped: u64,
     conditions: Conditions,
@@ -182,6 +202,7 @@ impl Work {
                 Command::Record(batch) => {
                     self.waiting.push_back(*batch);
                     self.write_waiting();
+                    self.roll_up();
                 }
                 Command::Snapshot(capture, reply) => {
                     // In order: what arrived before the snapshot is recorded before it.
@@ -233,6 +254,23 @@ impl Work {
         {
             self.report("catalog", &error);
         }
+    }
+
+    /// Shrinks old history by one small step, when nothing waits: a beat never waits for it.
+    fn roll_up(&mut self) {
+        let now = self.clock.now();
+        if now.boottime_ns < self.next_roll_up_ns || !self.waiting.is_empty() {
+            return;
+        }
+        let wait = match self.store.roll_up(&self.history, &now) {
+            Ok(true) => BETWEEN_STEPS,
+            Ok(false) => ROLL_UP_EVERY,
+            Err(error) => {
+                self.report("history", &error);
+                ROLL_UP_EVERY
+            }
+        };
+        self.next_roll_up_ns = now.boottime_ns.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
     }
 
     fn snapshot(&mut self, capture: Capture) -> Result<Stored, String> {

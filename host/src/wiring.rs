@@ -23,6 +23,7 @@ use crate::probe::clock::ServerSpec;
 use crate::probe::files::Kept;
 use crate::probe::processes::{DaemonSpec, Pattern, Rule};
 use crate::retention::Policy;
+use crate::store::HistoryPolicy;
 use crate::sanitize::{ExceptSetting, RuleSetting, Sanitizer, Settings};
 
 /// Everything that a capture needs beside a store.
@@ -297,6 +298,11 @@ pub fn policy(store: &config::Store) -> Policy {
         keep_monthly: store.keep_monthly.into(),
         max_important: Some(store.max_important.into()),
     }
+}
+
+/// How long history is kept at each resolution.
+pub fn history(config: &Config) -> HistoryPolicy {
+    HistoryPolicy { raw: config.heartbeat.keep_raw, ..HistoryPolicy::default() }
 }
 
 /// The configured collectors that are enabled, and the components in the drop-in directory, by name. A drop-in whose

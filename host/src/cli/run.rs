@@ -17,7 +17,7 @@ use crate::memory;
 use crate::model::SnapshotFinding;
 use crate::recorder::Recorder;
 use crate::store::{DatabaseStart, ExclusiveStore, LockError, Source, StartReport, StoreError};
-use crate::wiring::Machinery;
+use crate::wiring::{self, Machinery};
 
 pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let found = Place::find(places)?;
@@ -38,11 +38,12 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let machinery = Machinery::new(config, Some(&store.directory().cache()))?;
     greet(&machinery.config, &paths, &socket);
 
+    let history = wiring::history(&machinery.config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let listener = control::listen(&socket)?;
         store.set_control_socket(Some(&socket))?;
-        let recorder = Recorder::start(store, clock)?;
+        let recorder = Recorder::start(store, clock, history)?;
         let places = places.clone();
         let reload = Box::new(move || reload(&places));
         let setup = Setup { machinery, recorder, memory, listener, reload, watcher: Box::new(tell) };

@@ -12,7 +12,7 @@ use crate::control::{self, Answer, Request};
 use crate::model::{SnapshotId, Trigger};
 use crate::recorder::{Recorder, Stored};
 use crate::store::{self, ExclusiveStore, LockError, StoreError};
-use crate::wiring::Machinery;
+use crate::wiring::{self, Machinery};
 use crate::{memory, once};
 
 /// How much longer than its own deadline a daemon's capture is waited for.
@@ -77,10 +77,11 @@ fn alone(
     let carry = run::carry(&config);
     let next = store.next_heartbeat_sequence();
     let memory = memory::recall(loaded, &shown, next, &now, carry);
+    let history = wiring::history(&config);
     let machinery = Machinery::new(config, Some(&cache))?;
     let taken =
         once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important).map_err(Failure::new)?;
-    let recorder = Recorder::start(store, clock)?;
+    let recorder = Recorder::start(store, clock, history)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     recorder.snapshot(taken.capture, move |result| {
         let _ = sender.send(result);

@@ -100,14 +100,9 @@ pub(super) struct Store {
     /// How often caps and protection are applied. 1 second to 7 days.
     #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
     pub(super) cleanup_every: Span,
-    /// At most so many removals each time: a wrong setting costs no history at one blow. 1 to 1,000,000.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(super) max_deletes_per_pass: u32,
     /// How often every stored file is read again and checked. 1 minute to 365 days.
     #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "365d"))]
     pub(super) verify_every: Span,
-    /// Whether a snapshot is checked each time it is read.
-    pub(super) verify_on_read: bool,
 }
 
 /// What protects the records.

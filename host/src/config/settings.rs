@@ -92,13 +92,9 @@ pub struct Store {
     /// How often this is applied.
     #[serde(serialize_with = "serialize_duration")]
     pub cleanup_every: Duration,
-    /// Removals in one pass at most.
-    pub max_deletes_per_pass: u32,
     /// How often every file is checked.
     #[serde(serialize_with = "serialize_duration")]
     pub verify_every: Duration,
-    /// Whether a file is checked whenever it is read.
-    pub verify_on_read: bool,
 }
 
 /// `[security.sanitize]`, in addition to the built-in rules.

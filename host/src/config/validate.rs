@@ -246,9 +246,7 @@ fn store(raw: &raw::Store) -> Store {
         keep_monthly: raw.keep_monthly,
         max_important: raw.max_important,
         cleanup_every: raw.cleanup_every.0,
-        max_deletes_per_pass: raw.max_deletes_per_pass,
         verify_every: raw.verify_every.0,
-        verify_on_read: raw.verify_on_read,
     }
 }
 

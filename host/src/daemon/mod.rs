@@ -29,7 +29,8 @@ use crate::model::{Event, EventKind, EventSeverity, Heartbeat, Moment, Wall};
 use crate::plugins::load::Loaded;
 use crate::recorder::{Recorder, Stored};
 use crate::schedule::{Schedule, TokenBucket};
-use crate::store::{Batch, Pruned};
+use crate::chain::chain;
+use crate::store::{Batch, Pruned, Reader, Verification};
 use crate::wiring::{self, Machinery};
 
 /// The longest sleep: after a suspend the loop notices within this time what has become due.
@@ -56,6 +57,8 @@ enum Message {
     Stored(Result<Stored, String>),
     /// Retention ran.
     Pruned(Result<Pruned, String>),
+    /// Every stored file was read again.
+    Scrubbed(Result<Verification, String>),
     /// What `[host.versions]` answered.
     Versions(BTreeMap<String, String>),
 }
@@ -105,6 +108,7 @@ pub(crate) struct Daemon {
     exits: Arc<Option<crate::probe::processes::ExitSignal>>,
     triggered: TokenBucket,
     cleanup: Schedule,
+    scrub: Schedule,
     watch: Schedule,
     started: Moment,
     last_moment: Moment,
@@ -212,6 +216,7 @@ impl Daemon {
             exits: Arc::new(machinery.context.services.exit_signal()),
             triggered: TokenBucket::new(3, Duration::from_secs(10), now.boottime_ns),
             cleanup: Schedule::new(config.store.cleanup_every, now.boottime_ns),
+            scrub: Schedule::new(config.store.verify_every, after(&now, config.store.verify_every)),
             watch: Schedule::new(WATCH_EVERY, now.boottime_ns),
             loading: loading::Loading::default(),
             collectors: Collectors::default(),
@@ -283,6 +288,9 @@ impl Daemon {
                 let _ = inbox.blocking_send(Message::Pruned(result));
             });
         }
+        if self.scrub.take(now.boottime_ns).is_some() {
+            self.scrub();
+        }
         if self.machinery.context.services.next_look_ns().is_some_and(|due| now.boottime_ns >= due) {
             self.machinery.context.services.look();
         }
@@ -299,6 +307,7 @@ impl Daemon {
             Some(self.beats.schedule.next_ns()),
             Some(self.captures.schedule.next_ns()),
             Some(self.cleanup.next_ns()),
+            Some(self.scrub.next_ns()),
             Some(self.watch.next_ns()),
             self.beats.deadline_ns(),
             self.captures.deadline_ns(),
@@ -338,6 +347,7 @@ impl Daemon {
             Message::Pruned(Ok(pruned)) => self.pruned(&pruned),
             // The recorder has reported it.
             Message::Pruned(Err(_)) => {}
+            Message::Scrubbed(result) => self.scrubbed(result),
             Message::Versions(versions) => {
                 let clean = versions.into_iter().map(|(name, text)| (name, self.clean(&text))).collect();
                 self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
@@ -420,6 +430,37 @@ impl Daemon {
         }
     }
 
+    /// Reads every stored file again, beside everything else.
+    fn scrub(&self) {
+        let (path, inbox) = (self.recorder.data_dir.clone(), self.inbox.clone());
+        tokio::task::spawn_blocking(move || {
+            let verified = Reader::open(&path).and_then(|reader| reader.verify(&mut |_, _| {}));
+            let _ = inbox.blocking_send(Message::Scrubbed(verified.map_err(|error| chain(&error))));
+        });
+    }
+
+    fn scrubbed(&mut self, result: Result<Verification, String>) {
+        let (severity, message, data) = match result {
+            Ok(verification) if verification.is_intact() => {
+                self.recorder.conditions.end("verify");
+                let message = format!("{} snapshots were read again, all are intact", verification.files);
+                (EventSeverity::Info, message, serde_json::Value::Null)
+            }
+            Ok(verification) => {
+                let count = verification.verdicts.len()
+                    + verification.audit.findings.len()
+                    + verification.heartbeats.altered.len();
+                let message = format!("the record is not intact: {count} faults (`ghostd verify` names them)");
+                (EventSeverity::Critical, message, serde_json::json!({"verdicts": verification.verdicts}))
+            }
+            Err(error) => (EventSeverity::Error, format!("the record cannot be verified: {error}"), serde_json::Value::Null),
+        };
+        if severity > EventSeverity::Info && self.recorder.conditions.begin("verify", message.clone()) {
+            tracing::error!("{message}");
+        }
+        self.event(EventKind::Store, severity, message, data);
+    }
+
     fn pruned(&mut self, pruned: &Pruned) {
         if let Some(doubt) = &pruned.doubt {
             tracing::warn!(?doubt, "Retention removes nothing for its age: the clock cannot be trusted.");
@@ -478,6 +519,11 @@ impl Daemon {
         }
         drop((machinery, socket));
     }
+}
+
+/// The BOOTTIME so long after a moment.
+fn after(now: &Moment, wait: Duration) -> u64 {
+    now.boottime_ns.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A step that is worth an event: slewing and the time between two readings stay far below it.

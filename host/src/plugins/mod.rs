@@ -8,8 +8,6 @@
 
 #[expect(
     missing_docs,
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
     reason = "generated from wit/, where everything is documented"
 )]
 pub mod bindings;

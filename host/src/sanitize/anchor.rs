@@ -176,11 +176,6 @@ impl<What: Copy> Anchors<What> {
         }
     }
 
-    /// The literals, for measurements and tests.
-    #[cfg(test)]
-    pub(super) fn literals(&self) -> &[Literal<What>] {
-        &self.literals
-    }
 }
 
 fn hash(trigram: u32) -> usize {

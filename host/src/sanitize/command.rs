@@ -407,7 +407,8 @@ pub(super) fn shell_tokens(text: &[u8], from: usize) -> Vec<Range<usize>> {
 /// `"mysql", "-u", "root"`: the strings of a list.
 fn list_tokens(text: &[u8], from: usize, end: usize) -> Vec<Range<usize>> {
     let limit = text.len().min(from + MAX_COMMAND);
-    let mut tokens = Vec::from([from..end]);
+    let mut tokens = Vec::with_capacity(8);
+    tokens.push(from..end);
     let mut at = end + value::quote_at(text, end).unwrap_or(1);
     while tokens.len() < MAX_ARGUMENTS {
         at = value::skip_space(text, at);

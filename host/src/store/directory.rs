@@ -152,15 +152,15 @@ pub fn mark_file(id: SnapshotId) -> String {
 }
 
 /// The file name of what is left of a snapshot that was purged.
-pub fn tombstone_file(id: SnapshotId) -> String {
+pub(super) fn tombstone_file(id: SnapshotId) -> String {
     format!("snapshot-{id}.purged")
 }
 
 /// Whether a file's name is a tombstone's.
 pub(super) fn is_tombstone_file(name: &str) -> bool {
-    name.strip_prefix("snapshot-").and_then(|rest| rest.strip_suffix(".purged")).is_some_and(|id| {
-        id.parse::<SnapshotId>().is_ok()
-    })
+    name.strip_prefix("snapshot-")
+        .and_then(|rest| rest.strip_suffix(".purged"))
+        .is_some_and(|id| id.parse::<SnapshotId>().is_ok())
 }
 
 /// The id in a snapshot's file name; `None` for any other name, in any other spelling.

@@ -306,7 +306,8 @@ impl Folder {
 
     /// Removes a file that is of no use. Where that fails too, a start will do it.
     fn forget(&self, name: &str) {
-        if let Err(error) = rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+        let removed = fault::hit("forget").and_then(|()| rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()));
+        if let Err(error) = removed {
             tracing::debug!(%error, name, "A temporary file is left behind.");
         }
     }
@@ -361,6 +362,7 @@ pub(crate) mod fault {
             first: usize,
             count: usize,
             errno: Option<Errno>,
+            with_cleanup: bool,
         }
 
         thread_local! {
@@ -369,7 +371,12 @@ pub(crate) mod fault {
 
         /// Fails `count` operations of this thread, from the `first` (counted from 1) on.
         pub(crate) fn inject(first: usize, count: usize, errno: Errno) {
-            PLAN.set(Plan { seen: Vec::new(), first, count, errno: Some(errno) });
+            PLAN.set(Plan { first, count, errno: Some(errno), ..Plan::default() });
+        }
+
+        /// The same, and removing what an operation that failed has left counts as one too.
+        pub(crate) fn inject_with_cleanup(first: usize, count: usize, errno: Errno) {
+            PLAN.set(Plan { first, count, errno: Some(errno), with_cleanup: true, ..Plan::default() });
         }
 
         /// Ends the faults, and tells the operations seen since they began.
@@ -379,6 +386,9 @@ pub(crate) mod fault {
 
         pub(crate) fn hit(operation: &'static str) -> rustix::io::Result<()> {
             PLAN.with_borrow_mut(|plan| {
+                if operation == "forget" && !plan.with_cleanup {
+                    return Ok(());
+                }
                 plan.seen.push(operation);
                 let place = plan.seen.len();
                 match plan.errno {

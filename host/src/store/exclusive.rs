@@ -6,6 +6,7 @@
 //! transaction for the catalog and whatever came with it. It is acknowledged (a [`Stored`] exists) after the first
 //! part at the earliest: the file is the truth, and a catalog that could not be written is mended from it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -21,7 +22,7 @@ use super::error::StoreError;
 use super::lock::WriterLock;
 use super::start::{self, StartReport};
 use crate::audit;
-use crate::model::{AuditHead, ChainLink, Digest, HeartbeatRange, Moment, Previous, StoreRef, Wall};
+use crate::model::{AuditHead, ChainLink, Digest, HeartbeatRange, Moment, Previous, SnapshotId, StoreRef, Wall};
 use crate::seal::{self, Sealed};
 
 /// How many files that the catalog lacks are taken in beside other work.
@@ -97,7 +98,7 @@ pub struct ExclusiveStore {
     pub(super) newest: Option<Entry>,
     /// Files that the catalog does not have yet: only after it was lost, and then [`ExclusiveStore::catch_up`] has
     /// them taken in a few at a time.
-    pub(super) uncatalogued: Vec<crate::model::SnapshotId>,
+    pub(super) uncatalogued: Vec<SnapshotId>,
     /// What [`Folder::stamp`] said when the catalog last knew all that is in the directory; none once somebody else
     /// has changed something there.
     pub(super) stamp: Option<String>,
@@ -181,7 +182,17 @@ impl ExclusiveStore {
             return Err(StoreError::OutOfPlace { id: entry.id, sealed: entry.sequence, next });
         }
         self.try_to_catch_up();
-        self.change(|snapshots| snapshots.create(&directory::snapshot_file(entry.id), bytes))?;
+        let name = directory::snapshot_file(entry.id);
+        if let Err(error) = self.change(|snapshots| snapshots.create(&name, bytes)) {
+            // It has its name, could not be made durable, and could not be taken back either. It is not
+            // acknowledged, but it is there, so the chain has to go on after it.
+            let is_there = matches!(self.snapshots.size_of(&name), Ok(Some(_)));
+            if is_there && error.source.kind() != std::io::ErrorKind::AlreadyExists {
+                self.uncatalogued.push(entry.id);
+                self.advance(&entry)?;
+            }
+            return Err(error.into());
+        }
         let catalog_error = self.advance(&entry).and_then(|()| self.catalogue(&entry, batch)).err();
         if let Some(error) = &catalog_error {
             tracing::warn!(%error, id = %entry.id, "The snapshot is safe, and the catalog does not have it yet.");
@@ -314,12 +325,34 @@ impl ExclusiveStore {
     pub(super) fn change<T>(&mut self, change: impl FnOnce(&Folder) -> Result<T, DiskError>) -> Result<T, DiskError> {
         let is_ours_alone = self.stamp.is_some() && self.snapshots.stamp() == self.stamp;
         let changed = change(&self.snapshots);
-        self.stamp = if is_ours_alone { self.snapshots.stamp() } else { None };
+        // What failed half-way may have left something behind.
+        self.stamp = if is_ours_alone && changed.is_ok() { self.snapshots.stamp() } else { None };
         changed
     }
 
+    /// Looks whether the catalog knows all that is in the directory, where that is in doubt, so that others need not.
+    pub(super) fn settle_doubt(&mut self) -> Result<(), StoreError> {
+        if self.stamp.is_some() || !self.uncatalogued.is_empty() {
+            return Ok(());
+        }
+        self.snapshots.remove_temporaries()?;
+        let stamp = self.snapshots.stamp();
+        let names = self.snapshots.names()?;
+        let ids = |of: fn(&str) -> Option<SnapshotId>| -> BTreeSet<SnapshotId> {
+            names.iter().filter_map(|name| of(name)).collect()
+        };
+        let known: BTreeSet<SnapshotId> = catalog::ids(&self.db).map_err(self.refused("list"))?.into_iter().collect();
+        let marked = catalog::marked(&self.db).map_err(self.refused("list"))?;
+        if ids(directory::id_of_snapshot_file) == known && ids(directory::id_of_mark_file).iter().eq(marked.keys()) {
+            self.stamp = stamp;
+            let stamp = self.stamp_to_store();
+            self.transact(&Batch::default(), "settle", |db| database::set_meta(db, start::STAMP, &stamp))?;
+        }
+        Ok(())
+    }
+
     /// The mark beside a snapshot, as its file says.
-    pub(super) fn read_mark(&self, id: crate::model::SnapshotId) -> Result<Option<Mark>, DiskError> {
+    pub(super) fn read_mark(&self, id: SnapshotId) -> Result<Option<Mark>, DiskError> {
         start::read_mark(&self.snapshots, id)
     }
 

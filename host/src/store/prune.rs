@@ -77,6 +77,7 @@ impl ExclusiveStore {
         }
         if !dry_run {
             self.try_to_catch_up();
+            self.settle_doubt()?;
         }
         let mut entries = catalog::entries(&self.db).map_err(refused("list", &self.directory.database()))?;
         entries.retain(|entry| self.unfinished.iter().all(|removed| removed.id != entry.id));

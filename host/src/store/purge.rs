@@ -86,7 +86,11 @@ impl ExclusiveStore {
         let rows = &mut purged.rows;
         self.transact(&Batch::default(), "purge", |db| {
             for (table, column) in COLUMNS {
-                let key = if table == "states" || table == "documents" || table == "beat_summaries" { None } else { Some("rowid") };
+                let key = if table == "states" || table == "documents" || table == "beat_summaries" {
+                    None
+                } else {
+                    Some("rowid")
+                };
                 let found = match key {
                     Some(_) => purge_by_rowid(db, table, column, holds, dry_run)?,
                     None => purge_by_text(db, table, column, holds, dry_run)?,

@@ -63,8 +63,8 @@ fn wrong_types() {
         ),
         ("store.max_count = 1.5", "1:19: store.max_count: expected an integer, found the float `1.5`"),
         (
-            "store.verify_on_read = 'true'",
-            "1:24: store.verify_on_read: expected `true` or `false`, found text `true` (write `true`, without quotes)",
+            "snapshot.at_start = 'true'",
+            "1:21: snapshot.at_start: expected `true` or `false`, found text `true` (write `true`, without quotes)",
         ),
         ("store = 5", "1:9: store: expected a table, found the integer `5`"),
         (

@@ -59,7 +59,7 @@ fn schema_and_check_refuse_the_same() {
         "snapshot.every = '5 parsecs'",
         "store.max_size = '5 elephants'",
         "store.max_count = 0",
-        "store.verify_on_read = 'yes'",
+        "snapshot.at_start = 'yes'",
         "heartbeat.sections = []",
         "log.level = 'loud'",
         "daemon = ['nginx']",

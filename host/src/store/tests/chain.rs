@@ -157,3 +157,48 @@ fn a_snapshot_whose_catalog_entry_failed_is_found_and_taken_in_later() {
     assert_eq!(open(dir.path()).1, StartReport::default());
     assert_eq!(listed(9), [3, 2, 1]);
 }
+
+#[test]
+fn a_snapshot_that_can_neither_be_made_durable_nor_taken_back_does_not_break_the_chain() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    capture(&mut store, &at(0));
+    let link = store.link().unwrap();
+    let file = file_of(&body(&link, &at(300)));
+    fault::inject_with_cleanup(5, 2, Errno::IO);
+    store.put_bytes(&file, &Batch::default()).unwrap_err();
+    fault::end();
+    let next = capture(&mut store, &at(600));
+    assert_eq!(next.sequence, 3);
+    drop(store);
+    assert_eq!(open(dir.path()).1.vanished_count, 0);
+    let checked = Reader::open(dir.path()).unwrap().verify(&mut |_, _| {}).unwrap();
+    assert!(checked.is_intact(), "{checked:?}");
+}
+
+#[test]
+fn a_temporary_that_could_not_be_removed_goes_with_the_next_pass_of_retention() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    capture(&mut store, &at(0));
+    let link = store.link().unwrap();
+    fault::inject_with_cleanup(2, 2, Errno::IO);
+    store.put_bytes(&file_of(&body(&link, &at(300))), &Batch::default()).unwrap_err();
+    fault::end();
+    let names = || disk::Folder::open(&dir.path().join(SNAPSHOTS)).unwrap().names().unwrap();
+    assert_eq!(names().len(), 2);
+    let policy = crate::retention::Policy {
+        max_count: None,
+        max_age: None,
+        max_size_bytes: None,
+        keep_last: 1,
+        keep_hourly: 0,
+        keep_daily: 0,
+        keep_weekly: 0,
+        keep_monthly: 0,
+        max_important: None,
+    };
+    store.prune(&policy, &at(600), false).unwrap();
+    assert_eq!(names().len(), 1);
+    assert!(store.stamp.is_some());
+}

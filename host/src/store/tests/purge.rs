@@ -52,7 +52,13 @@ fn what_matches_is_gone_from_every_file_and_the_chain_is_verifiable_around_the_h
     let mut ids = purged.snapshots.clone();
     ids.sort();
     assert_eq!(ids, [entries[2].id, entries[3].id]);
-    assert_eq!(purged.rows, [("events".to_owned(), 1), ("states".to_owned(), 1), ("snapshots".to_owned(), 0)].into_iter().filter(|(_, count)| *count > 0).collect());
+    assert_eq!(
+        purged.rows,
+        [("events".to_owned(), 1), ("states".to_owned(), 1), ("snapshots".to_owned(), 0)]
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    );
     assert_eq!(holders(dir.path()), Vec::<String>::new());
     capture(&mut store, &at(3_000));
     for _ in 0..2 {

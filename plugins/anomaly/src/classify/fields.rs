@@ -90,7 +90,9 @@ pub(crate) fn json(line: &[u8]) -> Option<Fields<'_>> {
         fields.level = Level::from_letter(letter);
     }
     if let (None, Some(value)) = (fields.level, seen.number) {
-        fields.level = Level::from_number(value, false);
+        // Below ten the libraries disagree: syslog's numbers (GELF) fall with the weight, those of others rise. At 3,
+        // an error, they meet.
+        fields.level = if value < 10 && value != 3 && !seen.gelf { None } else { Level::from_number(value, false) };
     }
     fields.error |= seen.error_object && seen.error_text;
     Some(fields)
@@ -182,6 +184,7 @@ struct Seen {
     mongo_c: bool,
     letter: Option<u8>,
     number: Option<u64>,
+    gelf: bool,
     error_object: bool,
     error_text: bool,
 }
@@ -252,6 +255,7 @@ fn text<'l>(fields: &mut Fields<'l>, seen: &mut Seen, parent: &[u8], key: &[u8],
     match key {
         b"s" if parent.is_empty() && value.len() <= 2 => seen.letter = value.first().copied(),
         b"c" if parent.is_empty() => seen.mongo_c = true,
+        b"short_message" => seen.gelf = true,
         b"$date" if parent == b"t" => seen.mongo_t = true,
         b"PRIORITY" | b"priority" if value.len() == 1 => {
             if let Some((n, _)) = number(value) {

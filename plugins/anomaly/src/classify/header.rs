@@ -312,7 +312,13 @@ impl Reader<'_> {
                 [&b"kern"[..], b"user", b"mail", b"daemon", b"auth", b"authpriv", b"syslog", b"cron", b"lpr"]
                     .contains(&&run[..dot])
                     || run.starts_with(b"local");
-            if let (true, Some(level)) = (facility, Level::from_word(&run[dot + 1..])) {
+            // `laravel.EMERGENCY: …`: a channel and a level.
+            let level = Level::from_word(&run[dot + 1..]);
+            if let (b':', Some(level), true) = (after, level, run[dot + 1..].iter().all(u8::is_ascii_uppercase)) {
+                self.found(level, start + run.len());
+                return true;
+            }
+            if let (true, Some(level)) = (facility, level) {
                 self.header.level = Some((level, Source::Priority));
                 self.header_until(start + run.len());
             }

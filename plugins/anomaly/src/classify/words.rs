@@ -394,7 +394,7 @@ impl Word<'_> {
                 Exact(text) => rest.starts_with(text.as_bytes()),
                 Start => self.first,
                 Kernel => self.kernel || self.first,
-                Saying => !self.quoted,
+                Saying => !self.quoted && !self.traced(),
                 Position => whole && self.in_position(end),
                 NonZero => !self.quoted && non_zero(&self.message[end..]),
                 Undone => whole && !self.quoted && !negation_before(self.message, self.start),
@@ -445,6 +445,13 @@ impl Word<'_> {
             && matches!(before, b' ' | b'(' | b'[' | b':')
             && matches!(after, b':' | b'\n' | b' ' | b')' | b']' | b',' | b';');
         named.then_some(Hit::Found(Found { severity: Medium, kind: Kind::Line, certain: false }))
+    }
+
+    /// `= -1 ENOENT (No such file or directory)`: what a system call returned to who traces it.
+    fn traced(&self) -> bool {
+        let head = self.message[..self.start].strip_suffix(b" (").unwrap_or_default();
+        let name = head.iter().rev().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count();
+        name > 3 && head[head.len() - name] == b'E' && head[..head.len() - name].ends_with(b"-1 ")
     }
 
     fn in_position(&self, end: usize) -> bool {

@@ -383,7 +383,8 @@ pub(crate) fn exception_line(text: &[u8]) -> bool {
     }
     let name = &text[..len];
     let simple = name.rsplit(|b| matches!(b, b'.' | b'$')).next().unwrap_or(name);
-    if !simple.first().is_some_and(u8::is_ascii_uppercase) {
+    let camel = simple.len() > 7 && (simple.ends_with(b"Error") || simple.ends_with(b"Exception"));
+    if !simple.first().is_some_and(u8::is_ascii_uppercase) && !camel {
         return false;
     }
     const ENDS: [&[u8]; 10] = [
