@@ -1,6 +1,8 @@
 //! How fast the scan is natively: a log with nothing in it, the same by counting line ends only (what the memory
 //! gives), and a log full of errors. In the component the same code runs; see the host's benchmark for that.
 
+#![expect(missing_docs, reason = "criterion's macro makes a public function")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ghostd_anomaly::scan::{Options, Scan};
 use std::hint::black_box;
