@@ -38,7 +38,8 @@ pub(super) fn at_identified(scan: &mut Scan, at: usize) {
         end -= 1;
     }
     let secret = part(text, place.start, end);
-    if !secret.is_empty() && !harmless::is_harmless(secret) && !(harmless::is_state(secret) && !place.quoted) {
+    let is_word = !place.quoted && harmless::is_state(secret);
+    if !secret.is_empty() && !harmless::is_harmless(secret) && !is_word {
         scan.name_end = scan.name_end.max(end);
         scan.take(place.start..end, rule::PASSWORD, "the password of a database's user");
     }

@@ -175,7 +175,6 @@ impl<What: Copy> Anchors<What> {
             slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
-
 }
 
 fn hash(trigram: u32) -> usize {

@@ -44,7 +44,12 @@ pub(super) fn clean<T: AsRef<[u8]>>(sanitizer: &Sanitizer, arguments: &[T], repo
         if secrets[index].is_some() {
             continue;
         }
-        if let Some((name, range)) = joined(sanitizer, argument) {
+        // `sh -c 'NAME=x command'`: a script, which has its own words.
+        let script = index.checked_sub(1).is_some_and(|before| {
+            let before = arguments[before].as_ref();
+            before.len() <= 4 && before.starts_with(b"-") && before.ends_with(b"c")
+        });
+        if !script && let Some((name, range)) = joined(sanitizer, argument) {
             if judge::is_secret(&argument[range.clone()], name.level, Form::Whole) {
                 secrets[index] = Some((range, name.rule));
             }

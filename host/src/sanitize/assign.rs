@@ -97,7 +97,7 @@ pub(super) fn at_word(scan: &mut Scan, at: usize, length: usize, extra: &impl Ex
         && quote.is_none()
         && scan.before(start) == Some(b'/')
         && next == end + 1
-        && !scan.byte(next).is_some_and(|byte| byte == b' ')
+        && scan.byte(next).is_none_or(|byte| byte != b' ')
     {
         return;
     }

@@ -37,7 +37,8 @@ pub(super) fn is_secret(value: &[u8], level: Level, form: Form) -> bool {
     let value = &value[..value.len().min(MAX_JUDGED)];
     let bare = !matches!(form, Form::Whole | Form::Quoted);
     // What costs least is asked first: most words that follow a name are words.
-    is_likely(value, level, form, bare) && !is_harmless(value) && !(bare && is_expression(value)) && !is_path(value)
+    let nothing = |value: &[u8]| is_harmless(value) || bare && is_expression(value) || is_path(value);
+    is_likely(value, level, form, bare) && !nothing(value)
 }
 
 /// Whether a value looks as its name and form ask for.
@@ -72,15 +73,15 @@ fn assigned(value: &[u8], level: Level, form: Form, bare: bool) -> bool {
         Level::Password => {
             value.len() >= if bare { 4 } else { 3 }
                 && !nothing
-                && !(form == Form::Bare && passed_on)
-                && !(bare && is_digits(value, 1, 3))
+                && (form != Form::Bare || !passed_on)
+                && (!bare || !is_digits(value, 1, 3))
         }
         Level::Secret => {
             value.len() >= 6
                 && !nothing
                 && !passed_on
                 && !is_small_number(value)
-                && !(is_dictionary_like(value) && value.len() < 8)
+                && (value.len() >= 8 || !is_dictionary_like(value))
         }
         Level::Token => {
             value.len() >= 6

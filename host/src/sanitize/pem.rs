@@ -85,8 +85,7 @@ pub(super) fn at_base64(scan: &mut Scan, at: usize) {
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     // The head says what block it is; only a private key's is followed to its end.
     let head = part(text, at, at + HEAD);
-    if head.len() < HEAD || !base64::decode(head).is_some_and(|head| memchr::memmem::find(&head, b"PRIVATE").is_some())
-    {
+    if head.len() < HEAD || base64::decode(head).is_none_or(|head| memchr::memmem::find(&head, b"PRIVATE").is_none()) {
         return;
     }
     let length = part(text, at, usize::MAX).iter().take(MAX_BLOCK).take_while(|byte| is_part(byte)).count();

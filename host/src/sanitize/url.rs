@@ -64,15 +64,10 @@ pub(super) fn at_authority(scan: &mut Scan, at: usize) {
 }
 
 fn is_password(password: &[u8]) -> bool {
-    !password.is_empty()
-        && !harmless::is_harmless(password)
-        && !(password.starts_with(b"$")
-            && password[1..].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-            && password[1..].iter().any(u8::is_ascii_alphabetic)
-            && !password.iter().any(u8::is_ascii_digit))
-        && !["password", "pass", "passwd", "pwd", "secret", "pw", "token"]
-            .iter()
-            .any(|word| password.eq_ignore_ascii_case(word.as_bytes()))
+    let is_variable = |name: &[u8]| name.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    let nothing = harmless::is_harmless(password) || password.strip_prefix(b"$").is_some_and(is_variable);
+    let example = ["password", "pass", "passwd", "pwd", "secret", "pw", "token"];
+    !password.is_empty() && !nothing && !example.iter().any(|word| password.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn ends_address(byte: u8) -> bool {

@@ -2,6 +2,7 @@
 //! properties that hold for any input.
 
 mod basics;
+mod configured;
 mod contexts;
 mod corpus;
 mod kinds;
