@@ -19,6 +19,7 @@ use super::database::{self, refused};
 use super::directory::{self, StateDirectory};
 use super::disk::{DiskError, Folder};
 use super::error::StoreError;
+use super::found;
 use super::lock::WriterLock;
 use super::start::{self, StartReport};
 use crate::audit;
@@ -353,7 +354,7 @@ impl ExclusiveStore {
 
     /// The mark beside a snapshot, as its file says.
     pub(super) fn read_mark(&self, id: SnapshotId) -> Result<Option<Mark>, DiskError> {
-        start::read_mark(&self.snapshots, id)
+        found::read_mark(&self.snapshots, id)
     }
 
     pub(super) fn refused(&self, operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + use<> {

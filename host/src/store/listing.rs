@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::catalog::{self, Entry};
 use super::directory;
 use super::disk::Folder;
-use super::start::read_mark;
+use super::found::read_mark;
 use crate::model::{SnapshotId, StoreRef};
 use crate::seal;
 

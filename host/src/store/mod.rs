@@ -25,6 +25,7 @@ mod directory;
 mod disk;
 mod error;
 mod exclusive;
+mod found;
 mod history;
 mod listing;
 mod load;

@@ -14,6 +14,7 @@ use super::chain::{Problem, Verdict};
 use super::directory;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
+use super::found;
 use super::reader::Reader;
 use super::start;
 use super::verify::Said;
@@ -115,7 +116,7 @@ impl ExclusiveStore {
     }
 
     fn is_vouched_for(&self, id: SnapshotId, said: &Said) -> bool {
-        start::read_entry(&self.snapshots, id, &self.identity).is_ok_and(|entry| {
+        found::read_entry(&self.snapshots, id, &self.identity).is_ok_and(|entry| {
             let written = said.ledger.captures.get(&entry.sequence);
             written.is_some_and(|written| written.id == id && written.sha256 == entry.sha256)
         })
@@ -135,7 +136,7 @@ impl ExclusiveStore {
         let names = self.snapshots.names()?;
         let ids = names.iter().filter_map(|name| directory::id_of_snapshot_file(name));
         let mut entries: Vec<Entry> =
-            ids.filter_map(|id| start::read_entry(&self.snapshots, id, &self.identity).ok()).collect();
+            ids.filter_map(|id| found::read_entry(&self.snapshots, id, &self.identity).ok()).collect();
         entries.sort_by_key(|entry| entry.sequence);
         Ok(entries)
     }
