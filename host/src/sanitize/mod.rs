@@ -109,6 +109,11 @@ pub enum JsonError {
 /// nearly all texts; the bound is for hostile ones.
 const MAX_PASSES: usize = 8;
 
+/// Shorter texts are gone over again as a whole.
+const SMALL_TEXT: usize = 16 * 1024;
+/// How far from a marker a long text is gone over again.
+const NEIGHBOURHOOD: usize = 1024;
+
 impl Sanitizer {
     /// The built-in rules alone.
     #[must_use]
@@ -148,6 +153,9 @@ impl Sanitizer {
         let mut counts = Report::default();
         let mut clean = self.rewrite(bytes, &found, &mut counts).into_owned();
         for _ in 1..MAX_PASSES {
+            if clean.len() > SMALL_TEXT && self.is_settled(&clean, &mut work) {
+                break;
+            }
             let found = self.engine.find(&clean, &mut work);
             if found.is_empty() {
                 break;
@@ -242,6 +250,29 @@ impl Sanitizer {
 
     fn rule_name(&self, rule: rule::RuleId) -> &str {
         self.engine.names.get(rule as usize).map_or("secret", String::as_str)
+    }
+
+    /// Whether nothing more is found near the markers of a long text: only there can a replacement have brought something to light.
+    fn is_settled(&self, clean: &[u8], work: &mut u64) -> bool {
+        let mut from = 0;
+        while let Some(marker) = marker::next(clean, from) {
+            let start = marker.start.saturating_sub(NEIGHBOURHOOD);
+            let start = clean
+                .get(start..marker.start)
+                .and_then(|head| memchr::memchr(b'\n', head))
+                .map_or(start, |at| start + at + 1);
+            let mut end = marker.end;
+            // Markers that stand close together share one neighbourhood.
+            while let Some(next) = marker::next(clean, end).filter(|next| next.start < end + NEIGHBOURHOOD) {
+                end = next.end;
+            }
+            from = end;
+            let end = clean.len().min(end + NEIGHBOURHOOD);
+            if clean.get(start..end).is_some_and(|near| !self.engine.find(near, work).is_empty()) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Replaces places by markers.
