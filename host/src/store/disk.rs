@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use uuid::Uuid;
@@ -60,6 +61,8 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 pub struct Folder {
     handle: OwnedFd,
     path: PathBuf,
+    /// Whether a temporary file could not be removed.
+    has_leftovers: AtomicBool,
 }
 
 impl Folder {
@@ -67,7 +70,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, DiskError> {
         let handle = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| failed("open", path, errno))?;
-        Ok(Self { handle, path: path.to_owned() })
+        Ok(Self { handle, path: path.to_owned(), has_leftovers: AtomicBool::new(false) })
     }
 
     /// Where it was when it was opened.
@@ -217,6 +220,11 @@ impl Folder {
         ))
     }
 
+    /// Whether something of an operation that failed is left here, until [`Folder::remove_temporaries`].
+    pub fn has_leftovers(&self) -> bool {
+        self.has_leftovers.load(Ordering::Relaxed)
+    }
+
     /// Removes what a crash has left under a temporary name, and says how many there were.
     pub fn remove_temporaries(&self) -> Result<usize, DiskError> {
         let mut removed = 0;
@@ -230,6 +238,7 @@ impl Folder {
                 removed += usize::from(self.unlink(name)?);
             }
         }
+        self.has_leftovers.store(false, Ordering::Relaxed);
         Ok(removed)
     }
 
@@ -309,6 +318,7 @@ impl Folder {
         let removed = fault::hit("forget").and_then(|()| rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()));
         if let Err(error) = removed {
             tracing::debug!(%error, name, "A temporary file is left behind.");
+            self.has_leftovers.store(true, Ordering::Relaxed);
         }
     }
 

@@ -327,7 +327,8 @@ impl ExclusiveStore {
         let is_ours_alone = self.stamp.is_some() && self.snapshots.stamp() == self.stamp;
         let changed = change(&self.snapshots);
         // What failed half-way may have left something behind.
-        self.stamp = if is_ours_alone && changed.is_ok() { self.snapshots.stamp() } else { None };
+        let is_clean = changed.is_ok() && !self.snapshots.has_leftovers();
+        self.stamp = if is_ours_alone && is_clean { self.snapshots.stamp() } else { None };
         changed
     }
 
