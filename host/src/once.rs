@@ -71,7 +71,9 @@ pub fn take(
             Ok(Ok(loaded)) => {
                 let owner_of = |key: &str| {
                     let beforehand = wiring::owner_beforehand(&wanted, key);
-                    beforehand.or_else(|| collectors.owner(key).map(|owner| &**owner)).filter(|owner| *owner != collector.name)
+                    beforehand
+                        .or_else(|| collectors.owner(key).map(|owner| &**owner))
+                        .filter(|owner| *owner != collector.name)
                 };
                 match loaded.descriptor.sections.iter().find_map(|key| owner_of(key).map(|owner| (key, owner))) {
                     Some((key, owner)) => Err(format!("its section `{key}` belongs to collector `{owner}` already")),

@@ -23,8 +23,8 @@ use crate::probe::clock::ServerSpec;
 use crate::probe::files::Kept;
 use crate::probe::processes::{DaemonSpec, Pattern, Rule};
 use crate::retention::Policy;
-use crate::store::HistoryPolicy;
 use crate::sanitize::{ExceptSetting, RuleSetting, Sanitizer, Settings};
+use crate::store::HistoryPolicy;
 
 /// Everything that a capture needs beside a store.
 #[derive(Debug)]

@@ -27,14 +27,26 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("clean", &["merge", "model", "sanitize"]),
     ("seal", &["clean", "model"]),
     ("plugins", &["chain", "clock", "model", "probe", "sanitize"]),
-    ("collect", &["board", "clean", "merge", "model", "plugins", "sanitize", "schedule"]),
+    ("collect", &["board", "chain", "clean", "merge", "model", "plugins", "sanitize", "schedule"]),
     ("store", &["audit", "model", "retention", "seal"]),
     ("backup", &["audit", "model", "seal", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
     ("recorder", &["chain", "clean", "clock", "model", "retention", "seal", "store"]),
     (
         "wiring",
-        &["chain", "clock", "collect", "config", "hostinfo", "model", "plugins", "probe", "retention", "sanitize", "store"],
+        &[
+            "chain",
+            "clock",
+            "collect",
+            "config",
+            "hostinfo",
+            "model",
+            "plugins",
+            "probe",
+            "retention",
+            "sanitize",
+            "store",
+        ],
     ),
     (
         "once",
@@ -65,8 +77,16 @@ fn modules_know_only_whom_they_may() {
             faults.push(format!("`{module}` is not on the map: add it to ARCHITECTURE.md and to this test"));
             continue;
         };
+        // Tests may use whatever they need to make what they test.
+        if relative
+            .components()
+            .any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "testing.rs")))
+        {
+            continue;
+        }
         let text = fs::read_to_string(&file).unwrap();
-        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
             for used in line.split("crate::").skip(1) {
                 let name: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
                 if !name.is_empty() && name != module && !may_know.contains(&"*") && !may_know.contains(&&*name) {

@@ -19,7 +19,8 @@ fn config() -> String {
 fn sleeper(site: &Site, name: &str) -> PathBuf {
     let program = site.path(name);
     if !program.exists() {
-        let sleep = ["/bin/sleep", "/usr/bin/sleep"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap();
+        let sleep =
+            ["/bin/sleep", "/usr/bin/sleep"].into_iter().find(|path| std::path::Path::new(path).exists()).unwrap();
         std::fs::copy(sleep, &program).unwrap();
     }
     program
@@ -58,9 +59,11 @@ fn a_daemon_is_found_stopped_killed_and_started_again() {
     process.signal(Signal::KILL);
     let status = until(&format!("{relay} is failed"), PATIENCE, || {
         let status = daemon.status();
-        let failed = status["heartbeat"]["daemons"].as_array().unwrap().iter().any(|one| {
-            one["name"] == relay.as_str() && one["status"] == "failed"
-        });
+        let failed = status["heartbeat"]["daemons"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|one| one["name"] == relay.as_str() && one["status"] == "failed");
         failed.then_some(status)
     });
     let overall = &status["heartbeat"]["overall"];
@@ -96,7 +99,10 @@ fn a_restart_while_ghostd_did_not_run_is_seen() {
         rows.into_iter().find(|row| row["name"] == relay.as_str()).unwrap()
     };
     let first = Process::start(&sleeper(&site, &relay), &["1000"]);
-    assert_eq!(until("it runs", PATIENCE, || Some(status(&site)).filter(|row| row["status"] == "running"))["pid"], first.pid());
+    assert_eq!(
+        until("it runs", PATIENCE, || Some(status(&site)).filter(|row| row["status"] == "running"))["pid"],
+        first.pid()
+    );
     drop(first);
     let second = Process::start(&sleeper(&site, &relay), &["1000"]);
     let row = until("it was restarted", PATIENCE, || Some(status(&site)).filter(|row| row["status"] == "restarted"));

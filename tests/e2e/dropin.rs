@@ -39,11 +39,14 @@ fn a_component_that_is_copied_in_slowly_is_loaded_whole_and_leaves_with_its_file
     assert_eq!(log.matches("A collector was loaded. collector=\"raw\"").count(), 1, "{log}");
 
     std::fs::remove_file(&file).unwrap();
-    let body = until("its section is gone", PATIENCE, || {
-        site.newest().filter(|body| body["sections"].get("raw").is_none())
-    });
+    let body =
+        until("its section is gone", PATIENCE, || site.newest().filter(|body| body["sections"].get("raw").is_none()));
     assert!(body["collectors"].as_array().unwrap().iter().all(|one| one["name"] != "raw"), "{:#}", body["collectors"]);
-    assert!(body["sections"]["clock"]["completeness"] == "complete", "the others stay: {:#}", body["sections"]["clock"]);
+    assert!(
+        body["sections"]["clock"]["completeness"] == "complete",
+        "the others stay: {:#}",
+        body["sections"]["clock"]
+    );
 }
 
 #[test]

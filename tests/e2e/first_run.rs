@@ -26,7 +26,10 @@ fn a_snapshot_without_any_configuration_has_all_sections_and_can_be_checked_with
         // What a container hides of its machine is a warning in a partial section, and not this test's business.
         let completeness = section["completeness"].as_str().unwrap();
         assert!(matches!(completeness, "complete" | "partial"), "{key}: {section:#}");
-        assert!(completeness == "complete" || !section["warnings"].as_array().unwrap().is_empty(), "{key}: {section:#}");
+        assert!(
+            completeness == "complete" || !section["warnings"].as_array().unwrap().is_empty(),
+            "{key}: {section:#}"
+        );
         assert_eq!(section["generation"], 1, "{key}");
         assert!(!section["body"].as_object().unwrap().is_empty(), "{key}");
     }

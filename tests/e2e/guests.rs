@@ -19,8 +19,12 @@ pub(crate) fn raw() -> Vec<u8> {
 pub(crate) fn hostile(section: &str) -> Vec<u8> {
     let mut wasm = std::fs::read(built().join("guest_hostile.wasm")).unwrap();
     let name = format!("{section:_<width$}", width = PLACEHOLDER.len());
-    let places: Vec<usize> =
-        wasm.windows(PLACEHOLDER.len()).enumerate().filter(|(_, at)| *at == PLACEHOLDER.as_bytes()).map(|(n, _)| n).collect();
+    let places: Vec<usize> = wasm
+        .windows(PLACEHOLDER.len())
+        .enumerate()
+        .filter(|(_, at)| *at == PLACEHOLDER.as_bytes())
+        .map(|(n, _)| n)
+        .collect();
     assert_eq!(places.len(), 1, "the name stands in the guest once");
     wasm[places[0]..places[0] + PLACEHOLDER.len()].copy_from_slice(name.as_bytes());
     wasm
@@ -39,7 +43,9 @@ fn built() -> &'static Path {
             .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
             .arg(&target);
         // Settings of the outer build that would change or break this one.
-        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"] {
+        for name in
+            ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"]
+        {
             cargo.env_remove(name);
         }
         let output = cargo.output().expect("cargo runs");

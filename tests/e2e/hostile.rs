@@ -70,7 +70,8 @@ fn attacked<'a>(site: &'a Site, tables: &str) -> (Daemon<'a>, u64) {
     site.configure(&format!("{calm}{tables}"));
     // Compiled first, so that what is measured below is the calls.
     let mut compile = vec!["collector".to_owned(), "compile".to_owned()];
-    compile.extend(tables.lines().filter_map(|line| Some(line.strip_prefix("source = ")?.trim_matches('"').to_owned())));
+    compile
+        .extend(tables.lines().filter_map(|line| Some(line.strip_prefix("source = ")?.trim_matches('"').to_owned())));
     let compile: Vec<&str> = compile.iter().map(String::as_str).collect();
     site.ghostd(&compile).exits(0);
     daemon.signal(crate::harness::Signal::HUP);
@@ -95,9 +96,16 @@ fn eight_that_spin_are_ended_and_the_daemon_answers_meanwhile() {
 
     until("each has been called", PATIENCE, || {
         let status = daemon.status();
-        names.iter().all(|name| {
-            status["collectors"].as_array().unwrap().iter().any(|one| one["name"] == name.as_str() && one["status"] == "timed_out")
-        }).then_some(())
+        names
+            .iter()
+            .all(|name| {
+                status["collectors"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|one| one["name"] == name.as_str() && one["status"] == "timed_out")
+            })
+            .then_some(())
     });
     let beat = daemon.status()["heartbeat"]["sequence"].as_u64().unwrap();
 
@@ -120,7 +128,10 @@ fn eight_that_spin_are_ended_and_the_daemon_answers_meanwhile() {
     for name in &names {
         let one = collector(&body, name);
         assert_eq!(one["status"], "timed_out", "{one:#}");
-        assert!(one["error"].as_str().unwrap().contains("time limit of 1000 ms exceeded (raise `limits.wall`)"), "{one:#}");
+        assert!(
+            one["error"].as_str().unwrap().contains("time limit of 1000 ms exceeded (raise `limits.wall`)"),
+            "{one:#}"
+        );
         let took = Duration::from_secs_f64(one["duration_ms"].as_f64().unwrap() / 1e3);
         assert!(took < WALL + LATE, "{name} took {took:?}");
         let section = &body["sections"][name.replace('-', "_")];
@@ -137,7 +148,8 @@ fn eight_that_spin_are_ended_and_the_daemon_answers_meanwhile() {
 #[test]
 fn a_spinning_guest_does_not_keep_the_daemon_from_ending() {
     let site = Site::with("");
-    let tables: String = (0..2).map(|n| guest(&site, &format!("spin-{n}"), "spin").replace("\"1s\"", "\"1m\"")).collect();
+    let tables: String =
+        (0..2).map(|n| guest(&site, &format!("spin-{n}"), "spin").replace("\"1s\"", "\"1m\"")).collect();
     let sleeper = guest(&site, "sleeper", "sleep").replace("\"1s\"", "\"1m\"");
     let (mut daemon, _) = attacked(&site, &format!("{tables}{sleeper}"));
     daemon.says("A collector was loaded. collector=\"sleeper\"");
@@ -232,7 +244,10 @@ fn a_key_that_is_anothers_is_refused_before_it_is_called() {
         assert_eq!(collector(body, "clock")["status"], "ok");
         let thief = collector(body, "aaa");
         assert_eq!(thief["status"], "refused", "{thief:#}");
-        assert!(thief["error"].as_str().unwrap().contains("its section `clock` belongs to collector `clock`"), "{thief:#}");
+        assert!(
+            thief["error"].as_str().unwrap().contains("its section `clock` belongs to collector `clock`"),
+            "{thief:#}"
+        );
         let thief = collector(body, "bbb");
         assert!(thief["error"].as_str().unwrap().contains("the section key `host` belongs to the host"), "{thief:#}");
     };

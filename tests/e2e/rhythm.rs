@@ -45,7 +45,9 @@ fn a_minute_at_a_high_rate() {
     let starved = daemon.starved().saturating_sub(starved_before);
     let status = daemon.status();
     let missed = status["missed_snapshots"].as_u64().unwrap();
-    eprintln!("{taken} snapshots taken and {missed} missed in a minute, in which it waited {starved:?} for a processor");
+    eprintln!(
+        "{taken} snapshots taken and {missed} missed in a minute, in which it waited {starved:?} for a processor"
+    );
     eprintln!("{rss_early} bytes after 15 s, {rss_late} after 60 s");
 
     assert!(taken >= 57 || starved > STARVED, "{taken} of 60, {missed} missed, {starved:?} waited for a processor");

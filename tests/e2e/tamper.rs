@@ -40,7 +40,8 @@ fn verify_names_the_file_that_was_changed() {
     let file = site.files().remove(1);
     let name = file.file_name().unwrap().to_str().unwrap().to_owned();
     let bytes = std::fs::read(&file).unwrap();
-    let ends: Vec<usize> = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place).collect();
+    let ends: Vec<usize> =
+        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| place).collect();
     let lines = [(0, ends[0]), (ends[0] + 1, ends[1]), (ends[1] + 1, ends[2])];
 
     for (line, (from, to)) in (1..).zip(lines) {

@@ -21,6 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::board::Board;
+use crate::chain::chain;
 use crate::collect::{Collectors, Every, Outcome};
 use crate::config::Config;
 use crate::control::Request;
@@ -29,7 +30,6 @@ use crate::model::{Event, EventKind, EventSeverity, Heartbeat, Moment, Wall};
 use crate::plugins::load::Loaded;
 use crate::recorder::{Recorder, Stored};
 use crate::schedule::{Schedule, TokenBucket};
-use crate::chain::chain;
 use crate::store::{Batch, Pruned, Reader, Verification};
 use crate::wiring::{self, Machinery};
 
@@ -453,7 +453,9 @@ impl Daemon {
                 let message = format!("the record is not intact: {count} faults (`ghostd verify` names them)");
                 (EventSeverity::Critical, message, serde_json::json!({"verdicts": verification.verdicts}))
             }
-            Err(error) => (EventSeverity::Error, format!("the record cannot be verified: {error}"), serde_json::Value::Null),
+            Err(error) => {
+                (EventSeverity::Error, format!("the record cannot be verified: {error}"), serde_json::Value::Null)
+            }
         };
         if severity > EventSeverity::Info && self.recorder.conditions.begin("verify", message.clone()) {
             tracing::error!("{message}");

@@ -4,8 +4,8 @@
 //! module of this crate is used here, no file is read and no clock asked.
 
 mod finding;
-mod heartbeat;
 mod health;
+mod heartbeat;
 mod ids;
 mod metric;
 mod section;

@@ -6,10 +6,7 @@
 //!
 //! Must not know: the store, schedules, the configuration's file. Settings come as arguments.
 
-#[expect(
-    missing_docs,
-    reason = "generated from wit/, where everything is documented"
-)]
+#[expect(missing_docs, reason = "generated from wit/, where everything is documented")]
 pub mod bindings;
 pub mod builtin;
 pub mod cache;

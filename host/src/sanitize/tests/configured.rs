@@ -120,7 +120,7 @@ fn trees_are_cleaned_by_their_names() {
         value,
         json!({
             "env": [{"name": "DB_PASSWORD", "value": "[REDACTED:password]"}, "API_KEY=[REDACTED:api-key]"],
-            "pin": "[REDACTED:pin]", "max_tokens": 4096, "nested": "{\"n\":1,\"password\":\"[REDACTED:password]\"}",
+            "pin": "[REDACTED:pin]", "max_tokens": 4096, "nested": "{\"password\":\"[REDACTED:password]\",\"n\":1}",
             "argv": ["sshpass", "-p", "[REDACTED:command-line]", "ssh"], "kind": "Secret", "data": {"any": "[REDACTED:secret]"},
             "users": {"[REDACTED:github-token]": true},
         })
