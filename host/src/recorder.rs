@@ -106,7 +106,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts the thread.
-    pub fn start(store: ExclusiveStore, clock: Clock, history: HistoryPolicy) -> std::io::Result<Self> {
+    pub fn start(store: ExclusiveStore, clock: Clock, history: HistoryPolicy, policy: Policy) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(QUEUE);
         let conditions = Conditions::default();
         let data_dir = store.directory().path().to_owned();
@@ -114,6 +114,7 @@ impl Recorder {
             store,
             clock,
             history,
+            policy,
             next_roll_up_ns: 0,
             waiting: VecDeque::new(),
             dropped: 0,
@@ -189,6 +190,7 @@ struct Work {
     store: ExclusiveStore,
     clock: Clock,
     history: HistoryPolicy,
+    policy: Policy,
     next_roll_up_ns: u64,
     waiting: VecDeque<Batch>,
     dropped: u64,
@@ -240,6 +242,7 @@ impl Work {
                     }
                 }
                 Err(error) => {
+                    self.make_room(&error);
                     self.report("database", &error);
                     while self.waiting.len() > MAX_WAITING {
                         self.waiting.pop_front();
@@ -253,6 +256,18 @@ impl Work {
             && let Err(error) = self.store.catch_up(16)
         {
             self.report("catalog", &error);
+        }
+    }
+
+    /// On a full disk retention goes first; what could not be written is tried again with what comes next.
+    fn make_room(&mut self, error: &StoreError) {
+        if error.is_full() {
+            let policy = self.policy.clone();
+            if let Ok(pruned) = self.store.prune(&policy, &self.clock.now(), false)
+                && pruned.freed_bytes > 0
+            {
+                tracing::warn!(bytes = pruned.freed_bytes, "The disk is full; retention has made some room.");
+            }
         }
     }
 
@@ -279,6 +294,9 @@ impl Work {
         batch.durable = true;
         let stored = self.store_sealed(sanitized, &batch).map_err(|error| {
             let text = chain(&error);
+            if let RecordError::Store(error) = &error {
+                self.make_room(error);
+            }
             self.report("snapshot", &error);
             text
         })?;

@@ -39,11 +39,12 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     greet(&machinery.config, &paths, &socket);
 
     let history = wiring::history(&machinery.config);
+    let policy = wiring::policy(&machinery.config.store);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let listener = control::listen(&socket)?;
         store.set_control_socket(Some(&socket))?;
-        let recorder = Recorder::start(store, clock, history)?;
+        let recorder = Recorder::start(store, clock, history, policy)?;
         let places = places.clone();
         let reload = Box::new(move || reload(&places));
         let setup = Setup { machinery, recorder, memory, listener, reload, watcher: Box::new(tell) };

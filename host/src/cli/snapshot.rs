@@ -77,11 +77,11 @@ fn alone(
     let carry = run::carry(&config);
     let next = store.next_heartbeat_sequence();
     let memory = memory::recall(loaded, &shown, next, &now, carry);
-    let history = wiring::history(&config);
+    let (history, policy) = (wiring::history(&config), wiring::policy(&config.store));
     let machinery = Machinery::new(config, Some(&cache))?;
     let taken =
         once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important).map_err(Failure::new)?;
-    let recorder = Recorder::start(store, clock, history)?;
+    let recorder = Recorder::start(store, clock, history, policy)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     recorder.snapshot(taken.capture, move |result| {
         let _ = sender.send(result);

@@ -110,7 +110,7 @@ fn arguments_are_cleaned_one_by_one() {
 fn trees_are_cleaned_by_their_names() {
     let mut value = json!({
         "env": [{"name": "DB_PASSWORD", "value": "plain words"}, "API_KEY=abc123def"],
-        "pin": 1234, "max_tokens": 4096, "nested": "{\"password\":\"hunter2\",\"n\":1}",
+        "pin": 1234, "max_tokens": 4096, "nested": "{\"n\":1,\"password\":\"hunter2\"}",
         "argv": ["sshpass", "-p", "hunter2", "ssh"], "kind": "Secret", "data": {"any": "aHVudGVyMg=="},
         "users": {"ghp_abcdefghijklmnopqrstuvwxyz0123456789": true},
     });
@@ -120,7 +120,7 @@ fn trees_are_cleaned_by_their_names() {
         value,
         json!({
             "env": [{"name": "DB_PASSWORD", "value": "[REDACTED:password]"}, "API_KEY=[REDACTED:api-key]"],
-            "pin": "[REDACTED:pin]", "max_tokens": 4096, "nested": "{\"password\":\"[REDACTED:password]\",\"n\":1}",
+            "pin": "[REDACTED:pin]", "max_tokens": 4096, "nested": "{\"n\":1,\"password\":\"[REDACTED:password]\"}",
             "argv": ["sshpass", "-p", "[REDACTED:command-line]", "ssh"], "kind": "Secret", "data": {"any": "[REDACTED:secret]"},
             "users": {"[REDACTED:github-token]": true},
         })
