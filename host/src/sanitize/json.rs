@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::Sanitizer;
 use super::argv;
-use super::assign::{ExtraNames, is_name_of_names, is_name_of_values};
+use super::assign::ExtraNames;
+use super::beside::{is_name_of_names, is_name_of_values};
 use super::judge::{self, Form};
 use super::marker;
 use super::names::{self, Level, Name};

@@ -17,6 +17,7 @@ mod anchor;
 mod argv;
 mod assign;
 mod base64;
+mod beside;
 mod command;
 mod engine;
 mod formats;

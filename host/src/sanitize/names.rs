@@ -5,6 +5,7 @@
 //! `_file` or `_id` that the value is something about the secret and not the secret. It knows names only, never values.
 
 use super::rule::{self, RuleId};
+use super::words::{API_KEYS, OTHER_KEYS, PASSWORDS, SAYS_NOTHING, SECRET_KEYS, SWITCHES};
 
 /// What a name lets one expect of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,42 +108,11 @@ pub(super) fn classify(name: &[u8]) -> Option<Name> {
     }
     // Words that only say which one or in what form stand at the end: `password_new`, `token_value`, `secret_b64`.
     let mut skipped = 0;
-    while skipped + 1 < count && says_nothing(words.last(skipped)) {
+    while skipped + 1 < count && SAYS_NOTHING.contains(words.last(skipped).as_bytes()) {
         skipped += 1;
     }
     // `no_password`, `--use-token`, `has_secret`: switches.
-    if skipped + 1 < count
-        && matches!(
-            words.last(count - 1),
-            "no" | "without"
-                | "skip"
-                | "disable"
-                | "hide"
-                | "show"
-                | "ask"
-                | "prompt"
-                | "has"
-                | "is"
-                | "use"
-                | "requires"
-                | "allow"
-                | "enable"
-                | "max"
-                | "min"
-                | "num"
-                | "remember"
-                | "missing"
-                | "invalid"
-                | "wrong"
-                | "bad"
-                | "failed"
-                | "unexpected"
-                | "supports"
-                | "needs"
-                | "total"
-                | "count"
-        )
-    {
+    if skipped + 1 < count && SWITCHES.contains(words.last(count - 1).as_bytes()) {
         return None;
     }
     judge(&words, skipped)
@@ -315,106 +285,8 @@ pub(super) fn classify_parameter(name: &[u8]) -> Option<Name> {
     })
 }
 
-/// Words that end a name without changing what it names.
-fn says_nothing(word: &str) -> bool {
-    matches!(
-        word,
-        "value"
-            | "val"
-            | "new"
-            | "old"
-            | "current"
-            | "previous"
-            | "prev"
-            | "next"
-            | "plain"
-            | "plaintext"
-            | "cleartext"
-            | "clear"
-            | "text"
-            | "txt"
-            | "raw"
-            | "b"
-            | "base"
-            | "encoded"
-            | "enc"
-            | "hex"
-            | "string"
-            | "str"
-            | "confirm"
-            | "confirmation"
-            | "confirmed"
-            | "repeat"
-            | "again"
-            | "verify"
-            | "hash"
-            | "hashed"
-            | "encrypted"
-            | "primary"
-            | "secondary"
-            | "prod"
-            | "production"
-            | "dev"
-            | "test"
-            | "staging"
-            | "live"
-            | "default"
-            | "master"
-            | "main"
-            | "bcrypt"
-            | "sha"
-            | "md"
-            | "digest"
-            | "v"
-            | "a"
-            | "x"
-            | "override"
-    )
-}
-
 fn is_password(word: &str) -> bool {
-    if matches!(
-        word,
-        "password"
-            | "passwd"
-            | "passwrd"
-            | "pwd"
-            | "pswd"
-            | "psw"
-            | "pw"
-            | "pass"
-            | "passcode"
-            | "passphrase"
-            | "pword"
-            | "userpw"
-            | "ownerpw"
-            | "upw"
-            | "opw"
-            | "bindpw"
-            | "rootpw"
-            | "rootdn_pw"
-            | "passwort"
-            | "kennwort"
-            | "wachtwoord"
-            | "senha"
-            | "contrasena"
-            | "contraseña"
-            | "motdepasse"
-            | "mdp"
-            | "parola"
-            | "haslo"
-            | "lozinka"
-            | "heslo"
-            | "salasana"
-            | "lösenord"
-            | "parool"
-            | "sandi"
-            | "parol"
-            | "пароль"
-            | "密码"
-            | "パスワード"
-            | "비밀번호"
-    ) {
+    if PASSWORDS.contains(word.as_bytes()) {
         return true;
     }
     if [
@@ -487,33 +359,15 @@ fn is_token(word: &str) -> bool {
 /// Words before `key` that make it a secret.
 fn key_stem(stem: &str) -> Option<Name> {
     let named = |level, rule| Some(Name { level, rule });
-    match stem {
-        "api" | "xapi" | "apiaccess" | "app" | "application" | "access" | "accesskeysecret" | "sharedaccess"
-        | "account" | "storageaccount" | "storage" | "subscription" | "license" | "licence" | "consumer"
-        | "service" | "integration" | "write" | "deploy" | "auth" | "authorization" | "server" | "admin"
-        | "instrumentation" | "ingestion" | "functions" | "rest" | "webhook" | "activation" | "registration"
-        | "client" | "session" | "ad" => named(Level::Secret, rule::API_KEY),
-        "secret" | "secretaccess" | "private" | "signature" | "verification" | "webhooksigning" | "priv"
-        | "encryption" | "decryption" | "encrypt" | "crypt" | "crypto" | "signing" | "sign" | "shared"
-        | "preshared" | "psk" | "master" | "hmac" | "aes" | "rsa" | "cipher" | "ssl" | "wep" | "wpa" | "tsig"
-        | "jwt" | "hash" | "machine" | "cookie" | "data" | "kek" | "recovery" | "unlock" | "host" | "pass" => named(
-            if matches!(stem, "hash" | "data" | "host" | "machine" | "rsa" | "ssl") {
-                Level::Weak
-            } else {
-                Level::Secret
-            },
-            rule::SECRET_KEY,
-        ),
-        _ if stem.ends_with("api")
-            || stem.ends_with("access")
-            || stem.ends_with("secret")
-            || stem.ends_with("private")
-            || stem.ends_with("auth") =>
-        {
-            named(Level::Secret, rule::API_KEY)
-        }
-        _ => None,
+    if API_KEYS.contains(stem.as_bytes()) {
+        return named(Level::Secret, rule::API_KEY);
     }
+    if SECRET_KEYS.contains(stem.as_bytes()) {
+        let weak = matches!(stem, "hash" | "data" | "host" | "machine" | "rsa" | "ssl");
+        return named(if weak { Level::Weak } else { Level::Secret }, rule::SECRET_KEY);
+    }
+    let joined = ["api", "access", "secret", "private", "auth"].iter().any(|end| stem.ends_with(end));
+    if joined { named(Level::Secret, rule::API_KEY) } else { None }
 }
 
 /// `key` as a word of its own: what stands before it decides.
@@ -524,67 +378,7 @@ fn key(words: &Words, back: usize, one: bool) -> Option<Name> {
     }
     for at in back + 1..words.count {
         let word = words.last(at);
-        if matches!(
-            word,
-            "public"
-                | "pub"
-                | "primary"
-                | "foreign"
-                | "partition"
-                | "sort"
-                | "cache"
-                | "object"
-                | "row"
-                | "map"
-                | "index"
-                | "unique"
-                | "group"
-                | "dedup"
-                | "deduplication"
-                | "idempotency"
-                | "routing"
-                | "lookup"
-                | "registry"
-                | "hot"
-                | "known"
-                | "translation"
-                | "message"
-                | "config"
-                | "metric"
-                | "label"
-                | "tag"
-                | "field"
-                | "column"
-                | "range"
-                | "composite"
-                | "natural"
-                | "surrogate"
-                | "order"
-                | "sorting"
-                | "trust"
-                | "trusted"
-                | "s"
-                | "dict"
-                | "property"
-                | "prop"
-                | "i"
-                | "locale"
-                | "header"
-                | "bucket"
-                | "prefix"
-                | "shard"
-                | "join"
-                | "event"
-                | "issue"
-                | "project"
-                | "ticket"
-                | "jira"
-                | "arrow"
-                | "enter"
-                | "escape"
-                | "shift"
-                | "modifier"
-        ) {
+        if OTHER_KEYS.contains(word.as_bytes()) {
             return None;
         }
         if let Some(name) = key_stem(word) {

@@ -87,7 +87,7 @@ fn tag(scan: &mut Scan, site: Site, at: usize) {
         }
     }
     if end < window.len() && end > 0 && window[end - 1] != b'/' {
-        super::assign::element_text(scan, site, at + end + 1);
+        super::beside::element_text(scan, site, at + end + 1);
     }
 }
 

@@ -97,6 +97,48 @@ pub(super) static LABELS: Words = words!(
     "to from cc bcc author by user email e-mail mail contact maintainer reply-to sender rcpt uid owner admin-contact"
 );
 
+/// Words that end a name without changing what it names.
+pub(super) static SAYS_NOTHING: Words = words!(
+    "value val new old current previous prev next plain plaintext cleartext clear text txt raw b base encoded enc hex \
+     string str confirm confirmation confirmed repeat again verify hash hashed encrypted primary secondary prod \
+     production dev test staging live default master main bcrypt sha md digest v a x override"
+);
+
+/// Words that begin the name of a switch or a count: `no_password`, `has_token`, `max_tokens`.
+pub(super) static SWITCHES: Words = words!(
+    "no without skip disable hide show ask prompt has is use requires allow enable max min num remember missing \
+     invalid wrong bad failed unexpected supports needs total count"
+);
+
+/// Words for passwords, in the languages that configuration files are written in.
+pub(super) static PASSWORDS: Words = words!(
+    "password passwd passwrd pwd pswd psw pw pass passcode passphrase pword userpw ownerpw upw opw bindpw rootpw \
+     rootdn_pw passwort kennwort wachtwoord senha contrasena contraseña motdepasse mdp parola haslo lozinka heslo \
+     salasana lösenord parool sandi parol пароль 密码 パスワード 비밀번호"
+);
+
+/// Words before `key` that make it something else: `primary key`, `cache_key`.
+pub(super) static OTHER_KEYS: Words = words!(
+    "public pub primary foreign partition sort cache object row map index unique group dedup deduplication \
+     idempotency routing lookup registry hot known translation message config metric label tag field column range \
+     composite natural surrogate order sorting trust trusted s dict property prop i locale header bucket prefix shard \
+     join event issue project ticket jira arrow enter escape shift modifier"
+);
+
+/// Words before `key` that make it one to an interface.
+pub(super) static API_KEYS: Words = words!(
+    "api xapi apiaccess app application access accesskeysecret sharedaccess account storageaccount storage \
+     subscription license licence consumer service integration write deploy auth authorization server admin \
+     instrumentation ingestion functions rest webhook activation registration client session ad"
+);
+
+/// Words before `key` that make it one of cryptography.
+pub(super) static SECRET_KEYS: Words = words!(
+    "secret secretaccess private signature verification webhooksigning priv encryption decryption encrypt crypt \
+     crypto signing sign shared preshared psk master hmac aes rsa cipher ssl wep wpa tsig jwt hash machine cookie \
+     data kek recovery unlock host pass"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
