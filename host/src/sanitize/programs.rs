@@ -182,6 +182,7 @@ pub(super) const PROGRAMS: &[Program] = &[
             "hydra",
             "medusa",
             "psexec",
+            "psexec64",
             "psexec.exe",
             "wmiexec",
             "kerbrute",

@@ -150,6 +150,8 @@ fn sentence(scan: &mut Scan, site: Site, at: usize) {
             "one-time",
             "hash",
             "currently",
+            "created",
+            "code",
             "provided",
             "supplied",
             "used",

@@ -99,7 +99,7 @@ pub(super) static LABELS: Words = words!(
 
 /// Words that end a name without changing what it names.
 pub(super) static SAYS_NOTHING: Words = words!(
-    "value val new old current previous prev next plain plaintext cleartext clear text txt raw b base encoded enc hex \
+    "db database value val new old current previous prev next plain plaintext cleartext clear text txt raw b base encoded enc hex \
      string str confirm confirmation confirmed repeat again verify hash hashed encrypted primary secondary prod \
      production dev test staging live default master main bcrypt sha md digest v a x override"
 );
@@ -112,7 +112,7 @@ pub(super) static SWITCHES: Words = words!(
 
 /// Words for passwords, in the languages that configuration files are written in.
 pub(super) static PASSWORDS: Words = words!(
-    "password passwd passwrd pwd pswd psw pw pass passcode passphrase pword userpw ownerpw upw opw bindpw rootpw \
+    "passe password passwd passwrd pwd pswd psw pw pass passcode passphrase pword userpw ownerpw upw opw bindpw rootpw \
      rootdn_pw passwort kennwort wachtwoord senha contrasena contraseña motdepasse mdp parola haslo lozinka heslo \
      salasana lösenord parool sandi parol пароль 密码 パスワード 비밀번호"
 );
