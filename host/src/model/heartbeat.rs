@@ -133,6 +133,8 @@ pub enum EventKind {
     Collector,
     /// The store itself: repaired, restored, purged, a scrub.
     Store,
+    /// An alert fires, or is resolved; a silence; a receiver that cannot be reached.
+    Alert,
 }
 
 /// How loud an event is, in the original's words.

@@ -3,6 +3,7 @@
 //! Owns: the meaning of every field that is written to disk, and its JSON form. Knows nobody: no other
 //! module of this crate is used here, no file is read and no clock asked.
 
+mod alert;
 mod finding;
 mod health;
 mod heartbeat;
@@ -13,6 +14,10 @@ mod snapshot;
 mod time;
 mod value;
 
+pub use alert::{
+    ALERTS, Alert, AlertBoard, AlertSeverity, AlertState, MatchOperator, Matcher, RECEIVERS, ReceiverHealth, SILENCES,
+    Silence, Told,
+};
 pub use finding::{Finding, FindingState, Severity, SnapshotFinding};
 pub use health::{CallOutcome, CollectorHealth};
 pub use heartbeat::{DaemonBeat, Event, EventKind, EventSeverity, Heartbeat, HeartbeatRange, Overall, OverallStatus};

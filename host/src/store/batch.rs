@@ -113,7 +113,7 @@ pub struct Points {
 /// Something small that is replaced as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// What kind: `probe`, `alert`, `maintenance`.
+    /// What kind: `probe`, `alert`, `silence`, `maintenance`.
     pub namespace: String,
     /// Which of its kind.
     pub key: String,

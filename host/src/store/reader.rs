@@ -18,7 +18,7 @@ use super::history::{self, BeatStretch, HistoryPoint, NumberedEvent, Series, Spa
 use super::listing::{Difference, entry_of_file};
 use super::name::Name;
 use super::start;
-use crate::model::{Heartbeat, Reading, SnapshotId, StoreRef, Trigger, Wall};
+use crate::model::{AlertBoard, Heartbeat, Reading, SnapshotId, StoreRef, Trigger, Wall};
 use crate::seal::{self, Checked};
 
 /// Which snapshots are asked for.
@@ -152,6 +152,13 @@ impl Reader {
     /// Everything small: collectors' healths, probers' results, what others keep there.
     pub fn documents(&self) -> Result<Vec<Document>, StoreError> {
         self.ask(history::documents)
+    }
+
+    /// What fires, pends and was resolved, what is silenced, how receivers do.
+    pub fn alerts(&self) -> Result<AlertBoard, StoreError> {
+        let documents = self.documents()?;
+        let rows = documents.iter().map(|one| (one.namespace.as_str(), one.key.as_str(), &one.document));
+        Ok(AlertBoard::from_documents(rows))
     }
 
     /// Heartbeats, oldest first.
