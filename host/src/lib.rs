@@ -23,6 +23,7 @@ pub mod model;
 pub mod once;
 pub mod plugins;
 pub mod probe;
+pub mod publish;
 pub mod recorder;
 pub mod retention;
 pub mod sanitize;

@@ -15,7 +15,8 @@ use std::time::Duration;
 use crate::chain::chain;
 use crate::clean::Sanitized;
 use crate::clock::Clock;
-use crate::model::{SnapshotFinding, SnapshotId, Wall};
+use crate::model::{SnapshotFinding, SnapshotId};
+use crate::publish::{Publisher, Stored};
 use crate::retention::Policy;
 use crate::seal;
 use crate::store::{Batch, ExclusiveStore, HistoryPolicy, Mark, Pruned, StoreError, snapshot_file};
@@ -32,23 +33,6 @@ const ROLL_UP_EVERY: Duration = Duration::from_secs(60);
 /// Between two steps of shrinking it, where there is more to do.
 const BETWEEN_STEPS: Duration = Duration::from_secs(1);
 
-/// A snapshot that is durable.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// Its name.
-    pub id: SnapshotId,
-    /// Its place in the chain.
-    pub sequence: u64,
-    /// When the capture was complete.
-    pub captured_at: Wall,
-    /// Its file.
-    pub path: PathBuf,
-    /// Bytes of the file.
-    pub size_bytes: u64,
-    /// The findings that it shows.
-    pub shown: Vec<SnapshotFinding>,
-}
-
 /// A capture that is to be sealed and stored.
 #[derive(Debug)]
 pub struct Capture {
@@ -56,7 +40,7 @@ pub struct Capture {
     pub sanitized: Sanitized,
     /// The findings that it shows.
     pub shown: Vec<SnapshotFinding>,
-    /// What is recorded with it.
+    /// What is recorded with it. It is not published: a running daemon records its batches by themselves.
     pub batch: Batch,
 }
 
@@ -102,6 +86,8 @@ pub struct Recorder {
     pub conditions: Conditions,
     /// Where the store is, for those who read beside it.
     pub data_dir: PathBuf,
+    /// Where it tells what has become durable.
+    pub publisher: Publisher,
 }
 
 impl Recorder {
@@ -110,6 +96,7 @@ impl Recorder {
         let (commands, inbox) = sync_channel(QUEUE);
         let conditions = Conditions::default();
         let data_dir = store.directory().path().to_owned();
+        let publisher = Publisher::default();
         let mut work = Work {
             store,
             clock,
@@ -119,12 +106,13 @@ impl Recorder {
             waiting: VecDeque::new(),
             dropped: 0,
             conditions: conditions.clone(),
+            publisher: publisher.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
             .stack_size(1 << 20)
             .spawn(move || work.run(&inbox))?;
-        Ok(Self { commands, thread: Some(thread), conditions, data_dir })
+        Ok(Self { commands, thread: Some(thread), conditions, data_dir, publisher })
     }
 
     /// Records a batch. It is dropped and the loss reported when the disk has been too slow for too long.
@@ -195,6 +183,7 @@ struct Work {
     waiting: VecDeque<Batch>,
     dropped: u64,
     conditions: Conditions,
+    publisher: Publisher,
 }
 
 impl Work {
@@ -235,8 +224,10 @@ impl Work {
     fn write_waiting(&mut self) {
         while let Some(batch) = self.waiting.front() {
             match self.store.record(batch) {
-                Ok(_) => {
-                    self.waiting.pop_front();
+                Ok(recorded) => {
+                    if let Some(batch) = self.waiting.pop_front() {
+                        self.publisher.batch(batch, &recorded);
+                    }
                     if self.conditions.end("database") {
                         tracing::info!(dropped = self.dropped, "Recording works again.");
                     }
@@ -303,7 +294,9 @@ impl Work {
         if self.conditions.end("snapshot") {
             tracing::info!("Snapshots are stored again.");
         }
-        Ok(Stored { shown, ..stored })
+        let stored = Stored { shown, ..stored };
+        self.publisher.snapshot(stored.clone());
+        Ok(stored)
     }
 
     fn store_sealed(&mut self, sanitized: Sanitized, batch: &Batch) -> Result<Stored, RecordError> {

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every module with the modules of this crate that it may use.
-const MAY_KNOW: [(&str, &[&str]); 27] = [
+const MAY_KNOW: [(&str, &[&str]); 28] = [
     ("model", &[]),
     ("chain", &[]),
     ("schedule", &[]),
@@ -31,7 +31,8 @@ const MAY_KNOW: [(&str, &[&str]); 27] = [
     ("store", &["audit", "model", "retention", "seal"]),
     ("backup", &["audit", "model", "seal", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
-    ("recorder", &["chain", "clean", "clock", "model", "retention", "seal", "store"]),
+    ("publish", &["model", "store"]),
+    ("recorder", &["chain", "clean", "clock", "model", "publish", "retention", "seal", "store"]),
     (
         "wiring",
         &[

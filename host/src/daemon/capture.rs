@@ -14,7 +14,8 @@ use crate::config::Config;
 use crate::control::{self, Answer};
 use crate::merge::{self, About};
 use crate::model::{EventKind, EventSeverity, Moment, SnapshotId, Trigger};
-use crate::recorder::{self, Stored};
+use crate::publish::Stored;
+use crate::recorder;
 use crate::schedule::Schedule;
 use crate::store::Batch;
 

@@ -126,11 +126,13 @@ pub struct Document {
 /// The namespace of collectors' healths among the documents.
 pub(super) const HEALTHS: &str = "collector_health";
 
-/// What of a batch could not be kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Points beyond [`MAX_SERIES_PER_COLLECTOR`].
     pub dropped_points: u64,
+    /// The numbers that the batch's events have in the history, in their order.
+    pub event_ids: Vec<u64>,
 }
 
 /// A section's row but for the section.
@@ -218,7 +220,7 @@ pub(super) fn write(
             text
         ])?;
     }
-    write_events(db, &batch.events)?;
+    recorded.event_ids = write_events(db, &batch.events)?;
     for document in &batch.documents {
         let text = (!document.document.is_null()).then(|| document.document.to_string());
         write_document(db, &document.namespace, &document.key, document.at, text.as_deref())?;
@@ -331,18 +333,18 @@ fn write_points(db: &Connection, points: &Points, index: &SeriesIndex, added: &m
     Ok(dropped)
 }
 
-fn write_events(db: &Connection, events: &[Event]) -> rusqlite::Result<()> {
-    let mut last = None;
+fn write_events(db: &Connection, events: &[Event]) -> rusqlite::Result<Vec<u64>> {
+    let mut ids = Vec::with_capacity(events.len());
     for event in events {
         let id = db
             .prepare_cached("INSERT INTO events (at, event) VALUES (?1, ?2)")?
             .insert(params![event.timestamp.0, json(event)?])?;
-        last = Some(id);
+        ids.push(u64::try_from(id).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, id))?);
     }
-    if let Some(last) = last {
-        db.prepare_cached("DELETE FROM events WHERE id <= ?1")?.execute([last.saturating_sub(int(MAX_EVENTS))])?;
+    if let Some(last) = ids.last() {
+        db.prepare_cached("DELETE FROM events WHERE id <= ?1")?.execute([int(last.saturating_sub(MAX_EVENTS))])?;
     }
-    Ok(())
+    Ok(ids)
 }
 
 fn write_document(db: &Connection, namespace: &str, key: &str, at: Wall, text: Option<&str>) -> rusqlite::Result<()> {
