@@ -253,8 +253,7 @@ impl<'p> Scanner<'p> {
             verdict.severity = verdict.severity.or(Some(Severity::Low));
             verdict.kind = Kind::Line;
         }
-        let indented = line.first().is_some_and(|b| matches!(b, b' ' | b'\t'));
-        if (verdict.level.is_none() || indented) && !verdict.header.has_time && verdict.header.body == 0 {
+        if !verdict.header.has_time && verdict.header.body == 0 {
             match self.before(buffer, start, line, &verdict) {
                 Before::Nothing => {}
                 Before::BelongsToHarmless => return,
@@ -264,7 +263,7 @@ impl<'p> Scanner<'p> {
                     let first = classify::plain(bounded(&buffer[from..start - 1]), &mut other);
                     let mut logged = classify::classify(first);
                     logged.severity = Some(Severity::Medium);
-                    logged.kind = Kind::Trace;
+                    logged.kind = if verdict.level.is_some() { verdict.kind } else { Kind::Trace };
                     if logged.level.is_none() {
                         logged.severity = verdict.severity;
                     }
@@ -290,6 +289,9 @@ impl<'p> Scanner<'p> {
         if indented && looks_like_frame(trimmed) {
             return Before::BelongsToHarmless;
         }
+        if verdict.level.is_some() && !indented {
+            return judged_above(buffer, start).or_else(|| thrown_at(buffer, start)).unwrap_or(Before::Nothing);
+        }
         let opens = verdict.kind == Kind::Trace && !indented;
         if opens && let Some(found) = thrown_at(buffer, start) {
             return found;
@@ -308,9 +310,19 @@ impl<'p> Scanner<'p> {
             let before = classify::plain(before, &mut scratch);
             let head = header::parse(before);
             let entry = head.has_time || head.body > 0 || head.level.is_some();
+            let place = before.iter().rev().take_while(|b| b.is_ascii_digit()).count();
+            if indented && back == 1 && !entry && place > 0 && before[..before.len() - place].ends_with(b":") {
+                // Where Node says that something was thrown; the source follows, then what it was.
+                return Before::LoggedBy(from, 1);
+            }
             if entry && !before[0].is_ascii_whitespace() {
                 let level = head.level.map(|(level, _)| level).or_else(|| classify::classify(before).level);
-                let Some(level) = level.filter(|_| head.body == 0) else { return Before::Nothing };
+                let Some(level) = level.filter(|_| head.body == 0) else {
+                    // An entry whose text begins on the next line, as Samba writes them.
+                    let titled =
+                        indented && back == 1 && head.body == 0 && head.has_time && trim(before).ends_with(b")");
+                    return if titled { Before::LoggedBy(from, 1) } else { Before::Nothing };
+                };
                 if opens {
                     let logged = back == 1 && head.has_time && (exception_line(trimmed) || level.severity().is_some());
                     return if logged && !stands_alone(trimmed) { Before::LoggedBy(from, 1) } else { Before::Nothing };
@@ -392,6 +404,17 @@ fn thrown_at(buffer: &[u8], start: usize) -> Option<Before> {
         end = from;
     }
     None
+}
+
+/// `java.util.logging` writes time, class and method on one line, level and message on the next.
+fn judged_above(buffer: &[u8], start: usize) -> Option<Before> {
+    let from = rfind_byte(buffer.get(..start.checked_sub(1)?)?, b'\n').map_or(0, |i| i + 1);
+    let line = trim(bounded(&buffer[from..start - 1]));
+    let half = [&b" AM "[..], b" PM "].iter().find_map(|half| crate::bytes::find(line, half))?;
+    let place = &line[half + 4..];
+    let words = place.split(|b| *b == b' ').count();
+    let named = words <= 2 && place.contains(&b'.') && header::parse(line).level.is_none();
+    (half < 32 && from > 0 && named).then_some(Before::LoggedBy(from, 1))
 }
 
 /// A runtime's last words, which no logger prints under a line of its own.

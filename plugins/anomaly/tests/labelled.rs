@@ -8,7 +8,7 @@
 use ghostd_anomaly::scan::{Options, Scan};
 use ghostd_anomaly::severity::Severity;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a fixture says, and what the scan of its lines says.
 #[derive(Default)]
@@ -103,13 +103,12 @@ fn score(text: &str) -> Score {
     score
 }
 
-#[test]
-fn macro_f1_over_all_formats_is_above_the_aim() {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/logs/labelled");
+/// Prints the scores over a directory of fixtures and holds them against the aims.
+fn measure(directory: &Path, aims: Aims) {
     let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     names.retain(|path| path.extension().is_some_and(|end| end == "log"));
-    assert!(names.len() >= 25, "{} formats", names.len());
+    assert!(names.len() >= aims.formats, "{} formats", names.len());
     let (mut f1, mut events, mut whole, mut severities) = (0.0, 0, 0, 0);
     println!("{:<16} {:>9} {:>9} {:>9} {:>9} {:>9}", "format", "precision", "recall", "F1", "whole", "severity");
     for path in &names {
@@ -132,7 +131,41 @@ fn macro_f1_over_all_formats_is_above_the_aim() {
         severities += score.severities;
     }
     println!("macro F1 {f1:.4}, {whole} of {events} events whole, {severities} severities as labelled");
-    assert!(f1 > 0.95, "macro F1 is {f1}");
-    assert!(f64::from(whole) / f64::from(events) > 0.95, "{whole} of {events} events are whole");
-    assert!(f64::from(severities) / f64::from(events) > 0.9, "{severities} of {events} severities are as labelled");
+    assert!(f1 > aims.f1, "macro F1 is {f1}");
+    assert!(f64::from(whole) / f64::from(events) > aims.whole, "{whole} of {events} events are whole");
+    let right = f64::from(severities) / f64::from(events);
+    assert!(right > aims.severities, "{severities} of {events} severities are as labelled");
+}
+
+/// What is asked of a directory.
+struct Aims {
+    formats: usize,
+    f1: f64,
+    whole: f64,
+    severities: f64,
+}
+
+fn fixtures(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/logs").join(name)
+}
+
+#[test]
+fn macro_f1_over_all_formats_is_above_the_aim() {
+    measure(&fixtures("labelled"), Aims { formats: 25, f1: 0.95, whole: 0.95, severities: 0.9 });
+}
+
+/// Sets that the rules had not seen when they were written. What is labelled there as a matter of taste stays as it
+/// is, so that the figure stays comparable.
+#[test]
+fn formats_that_came_later_are_above_the_aim_as_well() {
+    measure(&fixtures("second"), Aims { formats: 42, f1: 0.97, whole: 0.93, severities: 0.75 });
+    measure(&fixtures("third"), Aims { formats: 26, f1: 0.95, whole: 0.88, severities: 0.8 });
+}
+
+/// `GHOSTD_LABELLED=DIR`: the scores over fixtures of one's own.
+#[test]
+fn fixtures_of_ones_own_are_measured() {
+    if let Some(directory) = std::env::var_os("GHOSTD_LABELLED") {
+        measure(Path::new(&directory), Aims { formats: 1, f1: 0.0, whole: 0.0, severities: 0.0 });
+    }
 }

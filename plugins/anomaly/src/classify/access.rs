@@ -7,7 +7,7 @@ use crate::severity::Severity;
 /// `Some` if the line is one of an access log: the severity of its status (medium for 500 and above, else none).
 pub(super) fn status(line: &[u8]) -> Option<Option<Severity>> {
     let line = &line[..line.len().min(8192)];
-    let status = combined(line).or_else(|| by_method(line))?;
+    let status = combined(line).or_else(|| by_method(line)).or_else(|| by_result(line))?;
     Some((500..600).contains(&status).then_some(Severity::Medium))
 }
 
@@ -20,7 +20,11 @@ fn combined(line: &[u8]) -> Option<u64> {
             }
             let rest = &line[at + 5..];
             let close = rest.iter().take(6).position(|b| *b == b'"')?;
-            &rest[close + 1..]
+            let after = &rest[close + 1..];
+            if after.strip_prefix(b" ").and_then(three_digits).is_none() {
+                return before_quote(line);
+            }
+            after
         }
         None => {
             let open = find(line, b"] \"")? + 3;
@@ -41,6 +45,33 @@ fn before_request(head: &[u8]) -> Option<u64> {
     three_digits(tokens.next()?)
 }
 
+/// Load balancers of clouds: three times in seconds, then the status, stand before the request.
+fn before_quote(line: &[u8]) -> Option<u64> {
+    let head = &line[..line.iter().position(|b| *b == b'"')?];
+    let mut times = 0;
+    for token in head.split(|b| *b == b' ') {
+        let time = token == b"-1" || token.contains(&b'.') && token.iter().all(|b| b.is_ascii_digit() || *b == b'.');
+        if time {
+            times += 1;
+        } else if times >= 3 {
+            return if token.len() == 3 { three_digits(token) } else { None };
+        } else {
+            times = 0;
+        }
+    }
+    None
+}
+
+/// Squid: `TCP_MISS/503` as a column.
+fn by_result(line: &[u8]) -> Option<u64> {
+    line.split(|b| *b == b' ').filter(|token| !token.is_empty()).skip(2).take(6).find_map(|token| {
+        let slash = token.iter().position(|b| *b == b'/')?;
+        let (result, status) = (&token[..slash], &token[slash + 1..]);
+        let named = result.contains(&b'_') && result.iter().all(|b| b.is_ascii_uppercase() || *b == b'_');
+        if named && status.len() == 3 { three_digits(status) } else { None }
+    })
+}
+
 /// A method, a path and a status as columns: `GET /x 200 12ms`, W3C, morgan, Rails' `status=200`.
 fn by_method(line: &[u8]) -> Option<u64> {
     const METHODS: [&[u8]; 7] = [b"GET /", b"POST /", b"PUT /", b"DELETE /", b"HEAD /", b"PATCH /", b"OPTIONS /"];
@@ -49,10 +80,21 @@ fn by_method(line: &[u8]) -> Option<u64> {
         return None;
     }
     let rest = &line[at + method.len()..];
-    rest.split(|b| matches!(b, b' ' | b'\t')).skip(1).take(12).find_map(|token| {
+    let status = |token: &[u8]| {
         let token = token.strip_prefix(b"status=").unwrap_or(token);
-        (token.len() == 3).then(|| three_digits(token)).flatten()
-    })
+        if token.len() == 3 { three_digits(token) } else { None }
+    };
+    let mut tokens = rest.split(|b| matches!(b, b' ' | b'\t')).skip(1).take(16).peekable();
+    let mut first = None;
+    while let Some(token) = tokens.next() {
+        let Some(value) = status(token) else { continue };
+        // IIS writes a port where others have the status, and numbers behind the status.
+        if tokens.peek().is_some_and(|next| !next.is_empty() && next.iter().all(u8::is_ascii_digit)) {
+            return Some(value);
+        }
+        first = first.or(Some(value));
+    }
+    first
 }
 
 fn three_digits(text: &[u8]) -> Option<u64> {

@@ -90,6 +90,12 @@ pub(crate) fn json(line: &[u8]) -> Option<Fields<'_>> {
         fields.level = Level::from_letter(letter);
     }
     if let (None, Some(value)) = (fields.level, seen.number) {
+        if seen.nextcloud && value <= 4 {
+            fields.level = [Level::Debug, Level::Info, Level::Warning, Level::Error, Level::Critical]
+                .get(usize::try_from(value).unwrap_or(0))
+                .copied();
+            return Some(fields);
+        }
         // Below ten the libraries disagree: syslog's numbers (GELF) fall with the weight, those of others rise. At 3,
         // an error, they meet.
         fields.level = if value < 10 && value != 3 && !seen.gelf { None } else { Level::from_number(value, false) };
@@ -113,7 +119,8 @@ pub(crate) fn logfmt_level(line: &[u8]) -> Option<Level> {
                     .iter()
                     .rposition(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@')))
                     .map_or(0, |i| i + 1);
-                if is_level_key(&line[key_start..at]) {
+                let key = &line[key_start..at];
+                if is_level_key(key) || key == b"at" && key_start == 0 {
                     let value = line[at + 1..].strip_prefix(b"\"").unwrap_or(&line[at + 1..]);
                     let word = value.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
                     // A number below ten is syslog's to one and the opposite to another: it says nothing.
@@ -128,6 +135,13 @@ pub(crate) fn logfmt_level(line: &[u8]) -> Option<Level> {
         at += 1;
     }
     None
+}
+
+/// Whether a text begins with `key=`.
+pub(crate) fn begins_pairs(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let key = text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b'@')).count();
+    key > 0 && text.get(key) == Some(&b'=')
 }
 
 /// The value of `msg=` or `message=` in a logfmt line, quotes removed.
@@ -185,6 +199,7 @@ struct Seen {
     letter: Option<u8>,
     number: Option<u64>,
     gelf: bool,
+    nextcloud: bool,
     error_object: bool,
     error_text: bool,
 }
@@ -205,6 +220,7 @@ fn inward(key: &[u8]) -> bool {
             | b"level"
             | b"res"
             | b"syslog"
+            | b"responseStatus"
     )
 }
 
@@ -246,7 +262,10 @@ fn level_value(value: &[u8]) -> Option<Level> {
 
 fn text<'l>(fields: &mut Fields<'l>, seen: &mut Seen, parent: &[u8], key: &[u8], value: &'l [u8]) {
     let own = parent.is_empty() || matches!(parent, b"log" | b"record" | b"fields" | b"syslog");
-    if own && is_level_key(key) || parent == b"level" && key == b"name" || parent == b"log" && key == b"level" {
+    if own && (is_level_key(key) || key == b"L")
+        || parent == b"level" && key == b"name"
+        || parent == b"log" && key == b"level"
+    {
         let level =
             level_value(value).or_else(|| Level::from_word(value.rsplit(|b| *b == b'.').next().unwrap_or(value)));
         fields.level = fields.level.or(level);
@@ -256,6 +275,7 @@ fn text<'l>(fields: &mut Fields<'l>, seen: &mut Seen, parent: &[u8], key: &[u8],
         b"s" if parent.is_empty() && value.len() <= 2 => seen.letter = value.first().copied(),
         b"c" if parent.is_empty() => seen.mongo_c = true,
         b"short_message" => seen.gelf = true,
+        b"reqId" if parent.is_empty() => seen.nextcloud = true,
         b"$date" if parent == b"t" => seen.mongo_t = true,
         b"PRIORITY" | b"priority" if value.len() == 1 => {
             if let Some((n, _)) = number(value) {
@@ -295,6 +315,7 @@ fn scalar(fields: &mut Fields<'_>, seen: &mut Seen, parent: &[u8], key: &[u8], v
             b"status" | b"status_code" | b"statusCode" | b"httpStatus" | b"http_status" | b"resp_status" => {
                 fields.status = Some(n)
             }
+            b"code" if parent == b"responseStatus" => fields.status = Some(n),
             _ if own && is_level_key(key) => seen.number = seen.number.or(Some(n)),
             _ => {}
         }

@@ -57,8 +57,18 @@ pub fn parse(line: &[u8]) -> Header {
             at += rfc5424_head(&line[at..], &mut header, at);
         }
     }
-    let mut reader =
-        Reader { line, at, header, prose: 0, runs: 0, last: Last::Start, depth: 0, tagged: false, names: 0 };
+    let mut reader = Reader {
+        line,
+        at,
+        header,
+        prose: 0,
+        runs: 0,
+        last: Last::Start,
+        depth: 0,
+        tagged: false,
+        kept: false,
+        names: 0,
+    };
     reader.run();
     let mut header = reader.header;
     header.message = header.message.max(header.body).min(line.len());
@@ -96,6 +106,8 @@ struct Reader<'l> {
     last: Last,
     depth: u32,
     tagged: bool,
+    /// The first word may be the message's: the head ends before it.
+    kept: bool,
     /// Runs that are no times: a tag stands behind one (the host) or two of them.
     names: u32,
 }
@@ -113,7 +125,10 @@ impl Reader<'_> {
                         self.header_until(self.at + 1);
                     }
                 }
-                b'{' => return,
+                // `{"key": …`, `{}`: an object. `{taskinstance.py:1138}` is a bracket like others.
+                b'{' if matches!(self.line.get(self.at + 1), None | Some(b'"' | b'\'' | b'}' | b' ' | b'\t')) => return,
+                b'{' => self.depth += 1,
+                b'}' => self.depth = self.depth.saturating_sub(1),
                 // A quoted column of a CSV line is a column; any other quote begins what somebody said.
                 b'"' | b'\'' if !self.csv_quote() => return,
                 _ if is_run(byte) => {
@@ -134,9 +149,15 @@ impl Reader<'_> {
         matches!(before, None | Some(b',')) || matches!(after, None | Some(b',')) || self.prose == 0 && self.runs == 0
     }
 
+    /// `logger=context userId=0 t=… level=info`.
+    fn states_level_in_pairs(&self) -> bool {
+        let head = &self.line[..self.line.len().min(256)];
+        [&b" level="[..], b" lvl=", b" severity="].iter().any(|key| crate::bytes::find(head, key).is_some())
+    }
+
     /// Extends the head over what was just read, as long as no prose was.
     fn header_until(&mut self, end: usize) {
-        if self.prose == 0 {
+        if self.prose == 0 && !self.kept {
             self.header.message = self.header.message.max(end);
         }
     }
@@ -169,7 +190,7 @@ impl Reader<'_> {
             return false;
         }
         // `ts=… level=…`: pairs, and each such line is an entry.
-        if self.runs == 1 && after == b'=' && before == b'\n' && begins_pairs(run) {
+        if self.runs == 1 && after == b'=' && before == b'\n' && (begins_pairs(run) || self.states_level_in_pairs()) {
             self.header.has_time = true;
             return true;
         }
@@ -189,12 +210,20 @@ impl Reader<'_> {
         let clock =
             run.len() <= 2 && after == b':' && minutes && !self.line.get(stop + 3).is_some_and(u8::is_ascii_digit);
         let date = run.len() >= 8 && run.iter().filter(|b| matches!(b, b'-' | b'/' | b'.')).count() == 2;
-        let epoch = run.len() >= 10 && self.runs <= 2;
+        let seconds = run.len() == 10 && run[0] == b'1' && after == b' ' && self.prose == 0;
+        let epoch = run.len() >= 10 && self.runs <= 2 || seconds && run.iter().all(u8::is_ascii_digit);
         let uptime = before == b'[' && after == b']' && find_byte(run, b'.').is_some()
             || before == b' ' && after == b']' && find_byte(run, b'.').is_some() && self.depth == 1;
         let column = self.runs == 1 && run.len() >= 6 && after == b' ';
         if self.prose < PROSE_WORDS && (clock || date || epoch || uptime || column) {
             self.header.has_time = true;
+        }
+        // Ceph writes -1 behind the thread where something is wrong, and a number that says how fine it is elsewhere.
+        if run == b"-1" && before == b' ' && after == b' ' && self.header.has_time && self.prose == 0 {
+            let thread = self.line[..stop - 3].rsplit(|b| *b == b' ').next().unwrap_or_default();
+            if thread.len() >= 6 && thread.iter().all(u8::is_ascii_hexdigit) {
+                self.header.level = Some((Level::Error, Source::Text));
+            }
         }
         self.last = Last::Time;
         // Behind a name a number may as well be what the line is about.
@@ -214,6 +243,12 @@ impl Reader<'_> {
         };
         let upper = run.iter().all(u8::is_ascii_uppercase);
         let next = self.line.get(start + run.len() + 1).copied().unwrap_or(b'\n');
+        // `=ERROR REPORT==== 10-Mar-2024::19:02:00 ===`: Erlang before its version 21.
+        if upper && start == 1 && before == b'=' && self.line[start + run.len()..].starts_with(b" REPORT===") {
+            self.header.has_time = true;
+            self.found(level, start + run.len());
+            return true;
+        }
         if after == b'=' || before == b'=' || after == b'\'' || before == b'\'' {
             return false;
         }
@@ -230,6 +265,8 @@ impl Reader<'_> {
                 || self.last == Last::Upper && alone
         } else {
             let columns = matches!(before, b'\n' | b'\t' | b'|' | b',') && matches!(after, b'\t' | b'|' | b',');
+            // `system,error,critical login failure`: the topics of RouterOS.
+            let topic = before == b',' && matches!(after, b',' | b' ') && self.prose <= 1 && self.last == Last::Prose;
             let wide = before == b' ' && after == b' ' && next == b' ' && self.last == Last::Time;
             let dashed = self.line[..start].ends_with(b"- ") && after == b' ' && next == b'-';
             let after_time = alone
@@ -243,13 +280,23 @@ impl Reader<'_> {
                 && matches!(next, b' ' | b'\n' | b'\t')
                 && (self.tagged || self.last != Last::Prose);
             let coded = alone && after == b'[' && next == b'E';
+            // `Error 3/11/2024 …`: the level is the first column; `Err:3 http://…`: apt counts what it fetches.
+            let column = before == b'\n' && matches!(after, b' ' | b'\t') && self.date_follows(start + run.len());
+            // `… Warning BackOff pod/api-1 …`: a column of a table.
+            let typed =
+                alone && before == b' ' && after == b' ' && next.is_ascii_uppercase() && self.last == Last::Time;
+            let numbered = before == b'\n' && run == b"Err" && after == b':' && next.is_ascii_digit();
             (bracketed && before != b'(' && before != b'"')
                 || columns && alone
+                || topic
                 || wide
                 || dashed
                 || after_time
                 || labelled
                 || coded
+                || column
+                || typed
+                || numbered
                 || alone && before == b'[' && self.runs <= 2
         };
         if accepted {
@@ -302,6 +349,23 @@ impl Reader<'_> {
             let tag_end = self.line[start..].iter().take(64).any(|b| *b == b':');
             if let (Some(level), true) = (Level::from_letter(run[0]), tag_end) {
                 self.found(level, start + 1);
+                return true;
+            }
+        }
+        // Cisco: `%LINK-3-UPDOWN: `.
+        if run[0] == b'%' && after == b':' {
+            let mut parts = run[1..].split(|b| *b == b'-').skip(1);
+            if let Some(digit) = parts.find_map(|p| if p.len() == 1 && p[0] < b'8' { number(p) } else { None }) {
+                self.found(Level::from_syslog(digit.0), start + run.len());
+                return true;
+            }
+        }
+        // `[… ERROR/ForkPoolWorker-1]`, `[Server thread/INFO]`: the level shares its brackets.
+        if self.depth > 0 && find_byte(run, b'/').is_some() && run.len() < 64 {
+            let mut words = run.split(|b| *b == b'/').filter(|w| w.iter().all(u8::is_ascii_uppercase) && !weak(w));
+            if let Some(level) = words.find_map(Level::from_word) {
+                let close = find_byte(&self.line[start..], b']').unwrap_or(run.len());
+                self.found(level, start + close);
                 return true;
             }
         }
@@ -393,6 +457,8 @@ impl Reader<'_> {
             // What has no number behind it may be the first word of the message as well: it stays with it.
             let message = if end > stop { end + 1 } else { start };
             self.header.message = self.header.message.max(message);
+        } else {
+            self.kept = true;
         }
         self.prose = 0;
         self.last = Last::Start;
@@ -400,8 +466,18 @@ impl Reader<'_> {
         true
     }
 
+    /// Whether a date follows: `3/11/2024`, `2024-03-11`.
+    fn date_follows(&self, at: usize) -> bool {
+        let rest = self.line[at..].trim_ascii_start();
+        let run = rest.iter().take(12).take_while(|b| b.is_ascii_digit() || matches!(b, b'/' | b'-' | b'.')).count();
+        run >= 8 && rest[..run].iter().filter(|b| !b.is_ascii_digit()).count() == 2
+    }
+
     fn found(&mut self, level: Level, end: usize) {
-        self.header.level = Some((level, Source::Text));
+        // PostgreSQL writes `LOG:` over what an administrator should know: it says little of how bad it is.
+        let weak = self.line[..end].ends_with(b"LOG");
+        self.header.level = Some((level, if weak { Source::Priority } else { Source::Text }));
+        self.header.has_time |= self.date_follows(end);
         let rest = &self.line[end..];
         let skip = rest
             .iter()
@@ -502,9 +578,9 @@ fn rfc5424_head(line: &[u8], header: &mut Header, base: usize) -> usize {
 }
 
 /// The length of what a container runtime put before the program's own line.
-fn container_prefix(line: &[u8]) -> usize {
+pub(crate) fn container_prefix(line: &[u8]) -> usize {
     // CRI: `2024-01-02T03:04:05.123456789Z stderr F message`.
-    if line.len() > 32
+    if line.len() > 28
         && line[0].is_ascii_digit()
         && line.get(10) == Some(&b'T')
         && let Some(space) = line[..line.len().min(40)].iter().position(|b| *b == b' ')

@@ -118,8 +118,14 @@ fn nested(line: &[u8], header: Header, depth: u32) -> Verdict {
     if let Some(severity) = access::status(line) {
         return Verdict { severity, level: None, kind: Kind::Access, certain: false, header };
     }
-    let message = fields::logfmt_message(line).unwrap_or(&line[header.message..]);
-    let found = words::judge(message, kernel);
+    let message = &line[header.message..];
+    let pairs = if fields::begins_pairs(message) { fields::logfmt_message(line) } else { None };
+    let found = match pairs {
+        // What needs no level is one also in another field than the message's.
+        Some(pairs) => words::judge(pairs, 0, kernel)
+            .or_else(|| words::judge(line, header.message, kernel).filter(|found| found.certain)),
+        None => words::judge(line, header.message, kernel),
+    };
     let certain = found.is_some_and(|f| f.certain);
     let kind = found.map_or(Kind::Line, |f| f.kind);
     let level = stated.map(|(level, _)| level);
@@ -147,10 +153,10 @@ fn levelled(line: &[u8], header: Header, level: Level, kernel: bool) -> Verdict 
         }
     } else if kernel {
         let whole = &line[header.message_from..];
-        if let Some(found) = words::judge(whole, true).filter(|found| found.certain) {
+        if let Some(found) = words::judge(whole, 0, true).filter(|found| found.certain) {
             (severity, kind, certain) = (severity.max(Some(found.severity)), found.kind, true);
         }
-    } else if words::judge(message, false).is_some_and(|found| found.kind == Kind::Recovery) {
+    } else if words::judge(message, 0, false).is_some_and(|found| found.kind == Kind::Recovery) {
         kind = Kind::Recovery;
     }
     Verdict { severity, level: Some(level), kind, certain, header }

@@ -21,13 +21,19 @@ pub(crate) struct Found {
     pub certain: bool,
 }
 
-/// Judges a message. `kernel` says that the line is the kernel's.
-pub(crate) fn judge(message: &[u8], kernel: bool) -> Option<Found> {
+/// Judges the message that begins at `from` in `line`; what stands before it may still deny its first word (`Tests:
+/// 0 failed`). `kernel` says that the line is the kernel's.
+pub(crate) fn judge(line: &[u8], from: usize, kernel: bool) -> Option<Found> {
+    let message = line;
+    // A shell that tells what it is about to do.
+    if line.starts_with(b"$ ") || line.starts_with(b"+ ") {
+        return None;
+    }
     let mut best: Option<Found> = None;
     let mut undone = false;
     let mut quotes = 0u32;
-    let mut at = 0;
-    let first = message.iter().position(|b| is_word(*b)).unwrap_or(message.len());
+    let mut at = from.min(line.len());
+    let first = at + line[at..].iter().position(|b| is_word(*b)).unwrap_or(0);
     while at < message.len() {
         let byte = message[at];
         if byte == b'"' || byte == b'`' {
@@ -57,6 +63,10 @@ pub(crate) fn judge(message: &[u8], kernel: bool) -> Option<Found> {
         }
     }
     match best {
+        // Before anybody has logged in a connection is a visitor's.
+        Some(found) if !found.certain && line.ends_with(b"[preauth]") => {
+            Some(Found { severity: Severity::Low, kind: Kind::Login, certain: false })
+        }
         Some(found) if undone && !found.certain => {
             Some(Found { severity: Severity::Low, kind: Kind::Recovery, certain: false })
         }
@@ -83,6 +93,8 @@ enum Rule {
     Kernel,
     /// An ordinary word: counts in position.
     Position,
+    /// An ordinary word that counts in position, and as the last one: the state that something is in.
+    Last,
     /// A phrase of several words that only its being quoted takes the meaning from.
     Saying,
     /// Counts when a number other than 0 follows.
@@ -102,13 +114,16 @@ const fn phrase(text: &'static str, rule: Rule, severity: Severity, kind: Kind) 
     Phrase { text, rule, severity, kind }
 }
 
-use Rule::{Anywhere, Exact, Kernel, NonZero, Position, Saying, Start, Undone};
+use Rule::{Anywhere, Exact, Kernel, Last, NonZero, Position, Saying, Start, Undone};
 use Severity::{Critical, High, Low, Medium};
 
 /// Longer phrases stand before the words they begin with.
 const PHRASES: [&[Phrase]; 26] = [
     // a
     &[
+        phrase("auth failed", Anywhere, Low, Kind::Login),
+        phrase("authentication mismatch", Anywhere, Low, Kind::Login),
+        phrase("anom_abend", Anywhere, High, Kind::Line),
         phrase("authentication fail", Anywhere, Low, Kind::Login),
         phrase("authentication error", Anywhere, Low, Kind::Login),
         phrase("assertion fail", Saying, High, Kind::Line),
@@ -136,6 +151,10 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // c
     &[
+        phrase("command not found", Saying, Medium, Kind::Line),
+        phrase("currently unreadable", Anywhere, Medium, Kind::Line),
+        phrase("code=exited, status=", NonZero, Medium, Kind::Line),
+        phrase("code=killed", Anywhere, Medium, Kind::Line),
         phrase("cut here ]", Anywhere, High, Kind::Kernel),
         phrase("call trace:", Kernel, High, Kind::Kernel),
         phrase("core dumped", Anywhere, High, Kind::Line),
@@ -158,6 +177,7 @@ const PHRASES: [&[Phrase]; 26] = [
         phrase("corrected", Undone, Low, Kind::Recovery),
         phrase("code=dumped", Anywhere, High, Kind::Line),
         phrase("check pass; user unknown", Anywhere, Low, Kind::Login),
+        phrase("critical", Last, Medium, Kind::Line),
     ],
     // d
     &[
@@ -174,6 +194,7 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // e
     &[
+        phrase("exception emask", Anywhere, High, Kind::Kernel),
         phrase("exception in thread", Anywhere, High, Kind::Trace),
         phrase("ext4-fs error", Anywhere, High, Kind::Line),
         phrase("ext3-fs error", Anywhere, High, Kind::Line),
@@ -192,6 +213,7 @@ const PHRASES: [&[Phrase]; 26] = [
         phrase("erroneous", Position, Medium, Kind::Line),
         phrase("exception", Position, Medium, Kind::Line),
         phrase("exceptions", Position, Medium, Kind::Line),
+        phrase("err", Position, Medium, Kind::Line),
     ],
     // f
     &[
@@ -216,11 +238,14 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // g
     &[
+        phrase("got signal", NonZero, High, Kind::Trace),
         phrase("general protection fault", Anywhere, Critical, Kind::Kernel),
         phrase("gpu hang", Anywhere, High, Kind::Line),
     ],
     // h
     &[
+        phrase("hardware unit hang", Anywhere, High, Kind::Line),
+        phrase("has not responded", Saying, Medium, Kind::Line),
         phrase("hardware error", Anywhere, Critical, Kind::Kernel),
         phrase("hard lockup", Anywhere, Critical, Kind::Kernel),
         phrase("has recovered", Undone, Low, Kind::Recovery),
@@ -228,6 +253,7 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // i
     &[
+        phrase("is down", Saying, Medium, Kind::Line),
         phrase("i/o error", Anywhere, High, Kind::Line),
         phrase("input/output error", Anywhere, High, Kind::Line),
         phrase("invoked oom-killer", Anywhere, Critical, Kind::Kernel),
@@ -245,9 +271,16 @@ const PHRASES: [&[Phrase]; 26] = [
         phrase("kernel null pointer", Anywhere, Critical, Kind::Kernel),
         phrase("killed process", Anywhere, Critical, Kind::Line),
         phrase("killed by signal", Saying, High, Kind::Line),
+        phrase("killed", Position, Medium, Kind::Line),
     ],
     // l
-    &[phrase("lost connection", Saying, Medium, Kind::Line), phrase("leaksanitizer", Anywhere, High, Kind::Trace)],
+    &[
+        phrase("login failed", Anywhere, Low, Kind::Login),
+        phrase("login failure", Anywhere, Low, Kind::Login),
+        phrase("logon failure", Anywhere, Low, Kind::Login),
+        phrase("lost connection", Saying, Medium, Kind::Line),
+        phrase("leaksanitizer", Anywhere, High, Kind::Trace),
+    ],
     // m
     &[
         phrase("machine check exception", Anywhere, Critical, Kind::Kernel),
@@ -261,6 +294,13 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // n
     &[
+        phrase("no server available", Saying, High, Kind::Line),
+        phrase("no dhcpoffers", Anywhere, Medium, Kind::Line),
+        phrase("no free leases", Saying, Medium, Kind::Line),
+        phrase("not available", Position, Medium, Kind::Line),
+        phrase("no rule to make target", Anywhere, Medium, Kind::Line),
+        phrase("no reply from", Saying, Medium, Kind::Line),
+        phrase("noqueue: reject", Anywhere, Low, Kind::Login),
         phrase("not responding", Saying, Medium, Kind::Line),
         phrase("not able to", Saying, Medium, Kind::Line),
         phrase("not reachable", Saying, Medium, Kind::Line),
@@ -275,6 +315,8 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // o
     &[
+        phrase("ora-0", Exact("ORA-0"), High, Kind::Line),
+        phrase("ora-1", Exact("ORA-1"), High, Kind::Line),
         phrase("oops:", Kernel, Critical, Kind::Kernel),
         phrase("out of memory", Saying, Critical, Kind::Line),
         phrase("oom-kill:", Anywhere, Critical, Kind::Kernel),
@@ -284,6 +326,7 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // p
     &[
+        phrase("password mismatch", Anywhere, Low, Kind::Login),
         phrase("panic:", Start, Critical, Kind::Trace),
         phrase("panicked at", Anywhere, Critical, Kind::Trace),
         phrase("php fatal error", Anywhere, Critical, Kind::Trace),
@@ -310,6 +353,9 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // s
     &[
+        phrase("status=bounced", Anywhere, Medium, Kind::Line),
+        phrase("status=deferred", Anywhere, Medium, Kind::Line),
+        phrase("start request repeated too quickly", Anywhere, Medium, Kind::Line),
         phrase("segfault at", Anywhere, High, Kind::Line),
         phrase("segfault", Saying, High, Kind::Line),
         phrase("segmentation fault", Saying, High, Kind::Line),
@@ -327,6 +373,8 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // t
     &[
+        phrase("terminating app due to", Anywhere, High, Kind::Trace),
+        phrase("terminating due to java.lang", Anywhere, High, Kind::Line),
         phrase("traceback (most recent call last)", Anywhere, High, Kind::Trace),
         phrase("terminate called", Anywhere, Critical, Kind::Trace),
         phrase("threadsanitizer", Anywhere, High, Kind::Trace),
@@ -343,6 +391,7 @@ const PHRASES: [&[Phrase]; 26] = [
     ],
     // u
     &[
+        phrase("unexpected end of", Saying, Medium, Kind::Line),
         phrase("unable to handle kernel", Anywhere, Critical, Kind::Kernel),
         phrase("unable to handle page fault", Anywhere, Critical, Kind::Kernel),
         phrase("unable to", Position, Medium, Kind::Line),
@@ -362,7 +411,10 @@ const PHRASES: [&[Phrase]; 26] = [
     // v
     &[phrase("vfs: unable to mount root", Anywhere, Critical, Kind::Kernel)],
     // w
-    &[phrase("warning: cpu:", Exact("WARNING: CPU:"), High, Kind::Kernel)],
+    &[
+        phrase("was terminated by signal", Anywhere, High, Kind::Line),
+        phrase("warning: cpu:", Exact("WARNING: CPU:"), High, Kind::Kernel),
+    ],
     // x
     &[phrase("xfs_force_shutdown", Anywhere, Critical, Kind::Line)],
     // y
@@ -396,10 +448,11 @@ impl Word<'_> {
                 Kernel => self.kernel || self.first,
                 Saying => !self.quoted && !self.traced(),
                 Position => whole && self.in_position(end),
+                Last => whole && self.message[end..].iter().all(|b| !is_word(*b)) && self.in_position(end),
                 NonZero => !self.quoted && non_zero(&self.message[end..]),
                 Undone => whole && !self.quoted && !negation_before(self.message, self.start),
             };
-            if !whole && matches!(phrase.rule, Position | Undone) {
+            if !whole && matches!(phrase.rule, Position | Last | Undone) {
                 continue;
             }
             // `panic=10`, `oops=panic`: options of the kernel.
@@ -411,7 +464,7 @@ impl Word<'_> {
             if phrase.rule == Undone {
                 return Some(Hit::Undone);
             }
-            let certain = !matches!(phrase.rule, Position | Saying | NonZero | Undone);
+            let certain = !matches!(phrase.rule, Position | Last | Saying | NonZero | Undone);
             let mut severity = phrase.severity;
             // A fault the kernel reports of a program (`traps: x[1] general protection fault ip:…`) is not its own.
             if phrase.text == "general protection fault" && crate::bytes::find(rest, b" ip:").is_some() {
@@ -466,6 +519,10 @@ impl Word<'_> {
         if self.quoted || matches!(before, b'/' | b'.' | b'-' | b'\\' | b'&' | b'?' | b'$' | b'#' | b'%' | b'@') {
             return false;
         }
+        // `Partition=error`: the value of a field counts where the field is about how something went.
+        if before == b'=' && !about_outcome(&message[..self.start - 1]) {
+            return false;
+        }
         if matches!(after, b'/' | b'-' | b'&' | b'@' | b'$')
             || after == b'\\' && is_word(next)
             || matches!(after, b'.' | b':' | b'(') && is_word(next) && !plural(message, end)
@@ -477,6 +534,32 @@ impl Word<'_> {
             || nothing_after(message, end)
             || noun_after(message, end))
     }
+}
+
+/// Whether the key before a `=` says how something went.
+fn about_outcome(head: &[u8]) -> bool {
+    const KEYS: [&[u8]; 16] = [
+        b"status",
+        b"state",
+        b"result",
+        b"res",
+        b"outcome",
+        b"rc",
+        b"reason",
+        b"msg",
+        b"message",
+        b"err",
+        b"error",
+        b"exception",
+        b"detail",
+        b"desc",
+        b"description",
+        b"cause",
+    ];
+    let len = head.iter().rev().take_while(|b| is_word(**b)).count();
+    let key = &head[head.len() - len..];
+    let last = key.rsplit(|b| *b == b'_').next().unwrap_or(key);
+    KEYS.iter().any(|k| k.eq_ignore_ascii_case(last))
 }
 
 /// `error(s)`.
@@ -499,7 +582,9 @@ fn words_before(message: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
         let gap = head.iter().rev().take_while(|b| matches!(b, b' ' | b'\t' | b'\'' | b'(' | b'-')).count();
         let stop = end - gap;
         let begin = message[..stop].iter().rposition(|b| !(is_word(*b) || *b == b'\'')).map_or(0, |i| i + 1);
-        if gap == 0 && end != start || begin == stop {
+        // `ok=0 failed=2`: the value of another field denies nothing.
+        let value = begin > 0 && message[begin - 1] == b'=';
+        if gap == 0 && end != start || begin == stop || value {
             return None;
         }
         end = begin;
@@ -510,7 +595,9 @@ fn words_before(message: &[u8], start: usize) -> impl Iterator<Item = &[u8]> {
 
 /// Whether the words before deny what follows, or only suppose it.
 fn negation_before(message: &[u8], start: usize) -> bool {
-    const NEAREST: [&[u8]; 40] = [
+    const NEAREST: [&[u8]; 42] = [
+        b"correctable",
+        b"corrected",
         b"no",
         b"0",
         b"zero",
@@ -609,7 +696,18 @@ fn nothing_after(message: &[u8], end: usize) -> bool {
 
 /// `error handler`, `failure rate`, `crash report`: the word is half of a name.
 fn noun_after(message: &[u8], end: usize) -> bool {
-    const NOUNS: [&[u8]; 62] = [
+    const NOUNS: [&[u8]; 73] = [
+        b"strings",
+        b"string",
+        b"list",
+        b"lists",
+        b"classes",
+        b"codes",
+        b"types",
+        b"templates",
+        b"texts",
+        b"collector",
+        b"messages",
         b"channel",
         b"queue",
         b"support",
@@ -702,9 +800,12 @@ fn said_of(rest: &[u8]) -> bool {
 
 /// Whether a number other than 0 follows, perhaps behind `=`, `:` or `of`.
 fn non_zero(rest: &[u8]) -> bool {
-    let gap = rest.iter().take(4).take_while(|b| matches!(b, b' ' | b'=' | b':' | b'(')).count();
+    let gap = rest.iter().take(4).take_while(|b| matches!(b, b' ' | b'=' | b':' | b'(' | b'[')).count();
     let value = &rest[gap..];
     let value = value.strip_prefix(b"-").unwrap_or(value);
+    if let Some(hex) = value.strip_prefix(b"0x") {
+        return hex.iter().take_while(|b| b.is_ascii_hexdigit()).any(|b| *b != b'0');
+    }
     number(value).is_some_and(|(n, _)| n != 0)
 }
 
@@ -713,7 +814,7 @@ mod tests {
     use super::*;
 
     fn severity(message: &str) -> Option<Severity> {
-        judge(message.as_bytes(), false).filter(|f| f.kind != Kind::Recovery).map(|f| f.severity)
+        judge(message.as_bytes(), 0, false).filter(|f| f.kind != Kind::Recovery).map(|f| f.severity)
     }
 
     #[test]
@@ -797,10 +898,11 @@ mod tests {
 
     #[test]
     fn a_recovery_is_seen() {
-        let found = judge(b"connection to db restored", false).unwrap();
+        let found = judge(b"connection to db restored", 0, false).unwrap();
         assert_eq!(found.kind, Kind::Recovery);
         assert!(
-            judge(b"could not be recovered", false).is_some_and(|f| f.kind == Kind::Line || f.kind == Kind::Recovery)
+            judge(b"could not be recovered", 0, false)
+                .is_some_and(|f| f.kind == Kind::Line || f.kind == Kind::Recovery)
         );
     }
 }

@@ -31,8 +31,18 @@ pub struct Context {
     go: bool,
     /// Lines that were joined.
     joined: u32,
+    /// The last line was a frame of Java's or .NET's: what follows is another, a cause, or something else.
+    #[serde(default)]
+    framed: bool,
     /// Empty lines that joined only if something follows.
     blank: u32,
+    /// What wraps each line: see [`unwrap`].
+    #[serde(default)]
+    wrap: String,
+    /// The hash of the first line's head, where the level is an error: a logger that writes a trace line by line
+    /// begins each with the same.
+    #[serde(default)]
+    head: u64,
 }
 
 /// What is to be done with a line.
@@ -59,11 +69,23 @@ const MAX_KERNEL_LINES: u32 = 400;
 
 impl Context {
     pub(crate) fn new(line: &[u8], verdict: &Verdict) -> Self {
-        let message = message_of(line, &verdict.header);
+        let mut scratch = Vec::new();
+        let (wrap, inner) = unwrap(line, &mut scratch);
+        if !wrap.is_empty() {
+            // Each line is a record of its own there: only what reads like a continuation joins.
+            let header = Header { has_time: false, ..header::parse(inner) };
+            return Self { wrap, ..Self::bare(inner, &header, verdict) };
+        }
+        Self::bare(line, &verdict.header, verdict)
+    }
+
+    fn bare(line: &[u8], head: &Header, verdict: &Verdict) -> Self {
+        let message = message_of(line, head);
         Self {
-            timed: verdict.header.has_time,
+            timed: head.has_time,
+            head: head_hash(line, head),
             indent: indent(line),
-            program: program(line, &verdict.header),
+            program: program(line, head),
             trace: verdict.kind == Kind::Trace,
             kernel: verdict.kind == Kind::Kernel,
             kernel_us: kernel_time(line),
@@ -90,13 +112,29 @@ impl Context {
     }
 
     pub(crate) fn step(&mut self, line: &[u8]) -> Step {
+        let mut scratch = Vec::new();
+        let (wrap, inner) = unwrap(line, &mut scratch);
+        if wrap != self.wrap {
+            return Step::End(None);
+        }
+        if wrap == "#" && self.joined < MAX_PLAIN_LINES {
+            self.joined += 1;
+            return Step::Join { trace: false };
+        }
+        let step = self.step_bare(inner);
+        // The head that was read is the inner line's.
+        if self.wrap.is_empty() || !matches!(step, Step::End(_)) { step } else { Step::End(None) }
+    }
+
+    fn step_bare(&mut self, line: &[u8]) -> Step {
         if trim(line).is_empty() {
             self.blank += 1;
-            let most = if self.trace || self.kernel { MAX_BLANK_LINES } else { u32::from(!self.timed) };
+            let most = if self.trace || self.kernel { MAX_BLANK_LINES } else { 1 };
             return if self.blank <= most { Step::Perhaps } else { Step::End(None) };
         }
         let step = self.judge(line);
         if let Step::Join { trace } = step {
+            self.framed = trim(line).starts_with(b"at ") || trim(line).starts_with(b"... ");
             self.joined += 1;
             self.trace |= trace;
             self.blank = 0;
@@ -119,7 +157,7 @@ impl Context {
             if looks_like_frame(inner) {
                 return Step::Join { trace: true };
             }
-            if self.blank > 0 && !self.trace {
+            if self.blank > 0 && !self.trace && self.timed {
                 return Step::End(None);
             }
             if !inner[0].is_ascii_digit() || !header::starts_entry(inner) {
@@ -138,6 +176,16 @@ impl Context {
         }
         // A line with a head: the same question behind the head, if the same program speaks.
         let message = message_of(line, &head);
+        if self.head != 0 && head_hash(line, &head) == self.head {
+            let opens = opens_trace(trim(message)) || find(message, b"Traceback (most recent").is_some();
+            if self.trace || opens || find(message, b"  File \"").is_some() {
+                return Step::Join { trace: true };
+            }
+        }
+        let code = self.program == "kernel" && self.joined == 0 && program(line, &head) == self.program;
+        if code && find(&line[..line.len().min(96)], b" Code: ").is_some() {
+            return Step::Join { trace: false };
+        }
         let same = program(line, &head) == self.program
             && !(head.body == 0 && self.program.is_empty() && head.level.is_none());
         if same {
@@ -157,6 +205,13 @@ impl Context {
 
     /// A line without timestamp, program or container.
     fn bare_step(&mut self, line: &[u8], head: Header) -> Step {
+        if line.starts_with(b"{\"") {
+            return Step::End(Some(head));
+        }
+        // Node's own warnings: `(node:811) …`.
+        if line.starts_with(b"(node:") {
+            return Step::End(Some(head));
+        }
         if looks_like_frame(line) || self.trace && self.joins_trace(line) {
             return Step::Join { trace: true };
         }
@@ -174,10 +229,11 @@ impl Context {
         if starts_fold(line, b"caused by:") || quotes_source(line) {
             return Step::Join { trace: false };
         }
-        if exception_line(line) && self.joined == 0 && self.blank == 0 {
+        if exception_line(line) && self.joined == 0 {
             return Step::Join { trace: true };
         }
-        if self.timed && head.level.is_none() && self.blank == 0 && !self.concluded {
+        let ruled = line.starts_with(b"==") || line.starts_with(b"--");
+        if self.timed && head.level.is_none() && self.blank == 0 && !self.concluded && !self.framed && !ruled {
             return Step::Join { trace: false };
         }
         Step::End(Some(head))
@@ -186,7 +242,7 @@ impl Context {
     /// What continues a trace without being indented.
     fn joins_trace(&mut self, text: &[u8]) -> bool {
         const CHAINS: [&[u8]; 4] = [
-            b"caused by",
+            b"caused",
             b"during handling of the above exception",
             b"the above exception was the direct cause",
             b"traceback (most recent call last)",
@@ -199,7 +255,12 @@ impl Context {
             self.go = true;
             return true;
         }
-        const WORDS: [&[u8]; 22] = [
+        const WORDS: [&[u8]; 27] = [
+            b"read of size",
+            b"write of size",
+            b"freed by thread",
+            b"previously allocated",
+            b"shadow bytes",
             b"suppressed:",
             b"stack trace",
             b"stack backtrace",
@@ -272,6 +333,51 @@ impl Context {
             return Step::Join { trace: false };
         }
         Step::End(Some(head))
+    }
+}
+
+/// What a container runtime put round a line, and the line: docker's JSON, Kubernetes' `TIME stderr F `, the name that
+/// `docker compose` begins a line with.
+fn unwrap<'l>(line: &'l [u8], scratch: &'l mut Vec<u8>) -> (String, &'l [u8]) {
+    if let Some(rest) = line.strip_prefix(b"{\"log\":\"") {
+        let mut end = 0;
+        while let Some(quote) = find_byte(&rest[end..], b'"') {
+            end += quote;
+            if rest[..end].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0 {
+                break;
+            }
+            end += 1;
+        }
+        crate::classify::fields::unescape(&rest[..end.min(4096)], scratch);
+        while scratch.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
+            scratch.pop();
+        }
+        return ("json".to_owned(), scratch);
+    }
+    // A box of comment signs, as the JVM's last words stand in.
+    if line.starts_with(b"# ") || line == b"#" {
+        return ("#".to_owned(), &line[1..]);
+    }
+    let body = header::container_prefix(line);
+    if body == 0 {
+        return (String::new(), line);
+    }
+    let name = if line[0].is_ascii_digit() {
+        "cri".to_owned()
+    } else {
+        String::from_utf8_lossy(trim(&line[..body.min(64)])).into_owned()
+    };
+    (name, &line[body..])
+}
+
+/// The hash of a line's head, 0 where it states no error or has no time.
+fn head_hash(line: &[u8], head: &Header) -> u64 {
+    match head.level {
+        Some((level, _)) if head.has_time && level >= crate::severity::Level::Error => {
+            // It goes through JSON: 53 bits survive every reader.
+            crate::bytes::hash(&line[..head.message.min(line.len())]) >> 11
+        }
+        _ => 0,
     }
 }
 
@@ -353,7 +459,10 @@ fn quotes_source(text: &[u8]) -> bool {
 
 /// The first line of a trace that needs nothing before it.
 pub(crate) fn opens_trace(text: &[u8]) -> bool {
-    const OPENINGS: [&[u8]; 9] = [
+    const OPENINGS: [&[u8]; 12] = [
+        b"addresssanitizer",
+        b"threadsanitizer",
+        b"leaksanitizer",
         b"traceback (most recent call last)",
         b"exception in thread",
         b"unhandled exception",
@@ -411,10 +520,15 @@ fn kernel_time(line: &[u8]) -> Option<u64> {
         let rest = head[from + open + 1..].trim_ascii_start();
         if let Some((seconds, len)) = crate::bytes::number(rest)
             && rest.get(len) == Some(&b'.')
-            && let Some((fraction, 6)) = crate::bytes::number(&rest[len + 1..])
-            && rest.get(len + 7) == Some(&b']')
+            && let Some((fraction, digits @ 3..=9)) = crate::bytes::number(&rest[len + 1..])
+            && rest.get(len + 1 + digits) == Some(&b']')
         {
-            return Some(seconds.saturating_mul(1_000_000).saturating_add(fraction));
+            let micros = if digits <= 6 {
+                fraction.saturating_mul(10u64.pow(u32::try_from(6 - digits).unwrap_or(0)))
+            } else {
+                fraction / 10u64.pow(u32::try_from(digits - 6).unwrap_or(0))
+            };
+            return Some(seconds.saturating_mul(1_000_000).saturating_add(micros));
         }
         from += open + 1;
     }

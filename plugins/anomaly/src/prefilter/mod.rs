@@ -3,16 +3,16 @@
 //! It may say yes too often; [`crate::classify`] has the last word. It must not say no to an anomaly, which a test
 //! holds over every labelled line of the fixtures. It knows nothing of files, events or severities.
 
-mod pairs;
 mod patterns;
+mod shifts;
 
-use pairs::{BYTES, Pairs};
 use patterns::{LOW_PATTERNS, PATTERNS, Pattern};
+use shifts::{BYTES, Places, Shifts};
 use std::sync::LazyLock;
 
 /// The compiled patterns. Built once, some 30 KiB.
 pub struct Prefilter {
-    pairs: Pairs,
+    shifts: Shifts,
     /// For each position and byte, one bit for each pattern that accepts it there.
     accepts: Box<[[Bits; 256]; POSITIONS]>,
     patterns: Vec<Pattern>,
@@ -55,14 +55,7 @@ impl Prefilter {
         let mut patterns: Vec<Pattern> = PATTERNS.iter().chain(more).map(|text| patterns::parse(text)).collect();
         let texts = texts.iter().filter(|text| text.len() >= POSITIONS);
         patterns.extend(texts.map(|text| patterns::literal(text)).take(MAX_TEXTS));
-        let mut pairs = Pairs::new();
-        for pattern in &patterns {
-            let places = std::array::from_fn::<Vec<u8>, BYTES, _>(|place| match pattern.sets.get(place) {
-                Some(set) => (0..=u8::MAX).filter(|b| set[usize::from(*b)]).collect(),
-                None => (0..=u8::MAX).collect(),
-            });
-            pairs.add(&places, group(pattern));
-        }
+        let shifts = Shifts::new(&patterns.iter().map(places).collect::<Vec<_>>());
         let mut accepts = Box::new([[[0; WORDS]; 256]; POSITIONS]);
         for (index, pattern) in patterns.iter().enumerate() {
             for (position, set) in pattern.sets.iter().take(POSITIONS).enumerate() {
@@ -71,14 +64,14 @@ impl Prefilter {
                 }
             }
         }
-        Self { pairs, accepts, patterns }
+        Self { shifts, accepts, patterns }
     }
 
     /// The first position at or behind `from` where a pattern matches. `hay[from..]` must begin at a line, and a
     /// pattern for the start of a line matches at the line end before it, so `hay` should hold that byte; where it
     /// does not (`from` is 0), the first line is looked at on its own by the caller.
     pub fn find(&self, hay: &[u8], from: usize) -> Option<usize> {
-        self.pairs.find(hay, from, |at| self.verify(hay, at))
+        self.shifts.find(hay, from, |at| self.verify(hay, at))
     }
 
     fn verify(&self, hay: &[u8], at: usize) -> bool {
@@ -103,11 +96,16 @@ impl Prefilter {
     }
 }
 
-/// The group of a pattern: those that begin alike are together, so that a group accepts few pairs.
-fn group(pattern: &Pattern) -> u32 {
-    let first = pattern.sets[0].iter().rposition(|member| *member).unwrap_or(0);
-    let letter = u32::try_from(first & 0x1f).unwrap_or(0);
-    letter * 5 % 8
+/// What a pattern accepts before it and at its first places.
+fn places(pattern: &Pattern) -> Places {
+    let mut places = [[true; 256]; BYTES + 1];
+    if pattern.boundary {
+        places[0] = std::array::from_fn(|b| !u8::try_from(b).is_ok_and(|b| b.is_ascii_alphanumeric()));
+    }
+    for (place, set) in places[1..].iter_mut().zip(&pattern.sets) {
+        *place = *set;
+    }
+    places
 }
 
 #[cfg(test)]
