@@ -171,6 +171,7 @@ impl Engine {
             report: &mut report,
             redact,
             known: BTreeMap::new(),
+            memo: template::Memo::default(),
             now_ms: call.now_ms,
         };
         let outcome =
@@ -192,8 +193,15 @@ impl Engine {
         redact: &mut dyn FnMut(&str) -> String,
     ) {
         let now_ms = report.now_ms;
-        let mut notes =
-            Notes { config: &self.config, book: &mut self.state.book, report, redact, known: BTreeMap::new(), now_ms };
+        let mut notes = Notes {
+            config: &self.config,
+            book: &mut self.state.book,
+            report,
+            redact,
+            known: BTreeMap::new(),
+            memo: template::Memo::default(),
+            now_ms,
+        };
         for event in events {
             notes.event(source, None, event);
         }
@@ -227,6 +235,7 @@ struct Notes<'n> {
     redact: &'n mut dyn FnMut(&str) -> String,
     /// The fingerprints of texts seen in this capture: each is redacted once.
     known: BTreeMap<u64, u64>,
+    memo: template::Memo,
     now_ms: i64,
 }
 
@@ -246,7 +255,7 @@ impl Notes<'_> {
             return;
         }
         self.report.events[severity as usize] += 1;
-        let template = template::of_message(event.message());
+        let (template, _) = self.memo.of(event.message(), "");
         let cause = template::cause_class(&event).to_owned();
         let mut raw = StableHash::new();
         raw.write(template.as_bytes());

@@ -13,6 +13,7 @@
 //! Time is a parameter, files come through a trait, and nothing here knows the sandbox: the component's glue is
 //! in `component`.
 
+mod alike;
 pub(crate) mod bytes;
 pub mod classify;
 pub mod component;

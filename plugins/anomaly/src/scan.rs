@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::prefilter::Prefilter;
 use crate::scanner::{Counts, Scanner};
 use crate::severity::Severity;
-use crate::template;
+use crate::template::{self, Memo};
 
 pub use crate::scanner::Options;
 
@@ -45,6 +45,7 @@ pub struct Scan {
     scanner: Scanner<'static>,
     encoding: Option<Option<Wide>>,
     rest: Vec<u8>,
+    memo: Memo,
 }
 
 /// So many bytes are waited for before the encoding is judged.
@@ -53,7 +54,12 @@ const DETECT_BYTES: usize = 64;
 impl Scan {
     /// Begins a scan.
     pub fn new(options: Options) -> Self {
-        Self { scanner: Scanner::new(Prefilter::shared(), options, 1), encoding: None, rest: Vec::new() }
+        Self {
+            scanner: Scanner::new(Prefilter::shared(), options, 1),
+            encoding: None,
+            rest: Vec::new(),
+            memo: Memo::default(),
+        }
     }
 
     /// Takes the next bytes, in blocks of any size; a mebibyte is a good one.
@@ -81,7 +87,8 @@ impl Scan {
             let first = std::mem::take(&mut self.rest);
             self.take(Wide::detect(&first), &first, sink);
         }
-        self.scanner.finish(&mut |event| sink(found(event)));
+        let Self { scanner, memo, .. } = self;
+        scanner.finish(&mut |event| sink(found(event, memo)));
     }
 
     /// What was met so far.
@@ -90,23 +97,23 @@ impl Scan {
     }
 
     fn take(&mut self, encoding: Option<Wide>, block: &[u8], sink: &mut dyn FnMut(Found)) {
-        let mut give = |event: Event| sink(found(event));
+        let Self { scanner, rest, memo, .. } = self;
+        let mut give = |event: Event| sink(found(event, memo));
         match encoding {
-            None => self.scanner.feed(block, &mut give),
+            None => scanner.feed(block, &mut give),
             Some(wide) => {
-                self.rest.extend_from_slice(block);
-                let (text, used) = wide.decode(&self.rest);
-                self.rest.drain(..used);
-                self.scanner.feed(text.as_bytes(), &mut give);
+                rest.extend_from_slice(block);
+                let (text, used) = wide.decode(rest);
+                rest.drain(..used);
+                scanner.feed(text.as_bytes(), &mut give);
             }
         }
     }
 }
 
-fn found(event: Event) -> Found {
+fn found(event: Event, memo: &mut Memo) -> Found {
     let message = event.message().to_owned();
-    let template = template::of_message(&message);
-    let fingerprint = template::fingerprint_text(template::fingerprint(&template, template::cause_class(&event)));
+    let (template, fingerprint) = memo.of(&message, template::cause_class(&event));
     Found {
         line: event.line,
         end_line: event.end_line,

@@ -5,6 +5,7 @@
 //! while an event is open. It knows nothing of files and offsets: [`Scanner::pending`] says how many bytes at the end
 //! of what it was fed do not yet make a line.
 
+use crate::alike::Alike;
 use crate::bytes::{count_byte, find_byte, rfind_byte, trim};
 use crate::classify::{self, Kind, Verdict, header};
 use crate::event::join::{Context, exception_line, looks_like_frame, opens_trace};
@@ -65,6 +66,7 @@ pub struct Scanner<'p> {
     /// The rest of a cut line is being passed over.
     skipping: bool,
     assembler: Assembler,
+    alike: Alike,
     counts: Counts,
     scratch: Vec<u8>,
 }
@@ -80,6 +82,7 @@ impl<'p> Scanner<'p> {
             line,
             skipping: false,
             assembler: Assembler::default(),
+            alike: Alike::default(),
             counts: Counts::default(),
             scratch: Vec::new(),
         }
@@ -174,6 +177,15 @@ impl<'p> Scanner<'p> {
             if self.assembler.is_open() {
                 let stop = at + find_byte(&buffer[at..end], b'\n').unwrap_or(end - at - 1);
                 let line = classify::plain(bounded(&buffer[at..stop]), &mut scratch);
+                let fresh = self.assembler.is_fresh();
+                if fresh && let Some(verdict) = self.alike.verdict(line) {
+                    self.flush(sink);
+                    self.counts.candidates += 1;
+                    self.assembler.begin(self.line, line, &verdict);
+                    at = stop + 1;
+                    self.line += 1;
+                    continue;
+                }
                 match self.assembler.offer(self.line, line) {
                     Offer::Joined => {
                         at = stop + 1;
@@ -182,6 +194,9 @@ impl<'p> Scanner<'p> {
                     }
                     Offer::Refused(event, header) => {
                         head = header;
+                        if fresh {
+                            self.alike.ended_by(line);
+                        }
                         if let Some(event) = event {
                             self.emit(event, sink);
                         }
@@ -279,6 +294,7 @@ impl<'p> Scanner<'p> {
                 }
             }
         }
+        self.alike.note(line, &verdict);
         self.assembler.begin(self.line, line, &verdict);
     }
 

@@ -3,7 +3,7 @@
 //! A line of a fixture begins with its label and a blank: `.` nothing, `l m h c` the severity of an event's first
 //! line, `|` a further line of the event above it.
 
-#![expect(clippy::unwrap_used, reason = "this is a test")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, and its table is worth reading")]
 
 use ghostd_anomaly::scan::{Options, Scan};
 use ghostd_anomaly::severity::Severity;

@@ -102,6 +102,11 @@ impl Context {
         self.trace
     }
 
+    /// Whether nothing joined so far.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.joined == 0 && self.blank == 0
+    }
+
     /// Notes a line that is known to belong.
     pub(crate) fn take(&mut self, line: &[u8]) {
         if !trim(line).is_empty() {
@@ -176,11 +181,13 @@ impl Context {
         }
         // A line with a head: the same question behind the head, if the same program speaks.
         let message = message_of(line, &head);
-        if self.head != 0 && head_hash(line, &head) == self.head {
-            let opens = opens_trace(trim(message)) || find(message, b"Traceback (most recent").is_some();
-            if self.trace || opens || find(message, b"  File \"").is_some() {
-                return Step::Join { trace: true };
-            }
+        let reads_so = |message: &[u8]| {
+            opens_trace(trim(message))
+                || find(message, b"Traceback (most recent").is_some()
+                || find(message, b"File \"").is_some()
+        };
+        if self.head != 0 && (self.trace || reads_so(message)) && head_hash(line, &head) == self.head {
+            return Step::Join { trace: true };
         }
         let code = self.program == "kernel" && self.joined == 0 && program(line, &head) == self.program;
         if code && find(&line[..line.len().min(96)], b" Code: ").is_some() {

@@ -69,6 +69,11 @@ impl Assembler {
         self.open.is_some()
     }
 
+    /// Whether the open event has its first line alone.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.event.is_some() && open.context.is_fresh())
+    }
+
     /// Begins an event.
     pub fn begin(&mut self, number: u64, line: &[u8], verdict: &Verdict) {
         let Some(severity) = verdict.severity.or((verdict.kind == Kind::Recovery).then_some(Severity::Low)) else {
@@ -150,6 +155,13 @@ pub enum Offer {
 
 /// The first line as text, within bounds, and where its message begins there.
 fn text_of(line: &[u8], message: usize) -> (String, usize) {
+    // Nearly every line is UTF-8, and to check is much cheaper than to mend.
+    if line.len() <= MAX_TEXT_BYTES
+        && let Ok(text) = std::str::from_utf8(line)
+        && text.is_char_boundary(message)
+    {
+        return (text.to_owned(), message);
+    }
     let head = String::from_utf8_lossy(&line[..message.min(line.len()).min(MAX_TEXT_BYTES)]).into_owned();
     let rest = &line[message.min(line.len()).min(MAX_TEXT_BYTES)..line.len().min(MAX_TEXT_BYTES)];
     let message_at = head.len();

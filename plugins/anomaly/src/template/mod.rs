@@ -16,6 +16,60 @@ pub fn of_message(message: &str) -> String {
     template
 }
 
+/// Templates and fingerprints of the last messages, by what is left of a message where each run of digits is one: what
+/// has a digit is a value, so the template is the same.
+#[derive(Debug, Default)]
+pub struct Memo {
+    entries: Vec<Entry>,
+    shape: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    shape: Vec<u8>,
+    template: String,
+    /// The fingerprint without a cause, written.
+    fingerprint: String,
+}
+
+/// How many messages are remembered. A log that repeats itself has few kinds at a time.
+const MEMO_ENTRIES: usize = 256;
+/// Longer messages are worked out each time.
+const MAX_SHAPE_BYTES: usize = 1024;
+
+impl Memo {
+    /// The template of an event's message and the fingerprint of its kind.
+    pub fn of(&mut self, message: &str, cause: &str) -> (String, String) {
+        if message.len() > MAX_SHAPE_BYTES || !cause.is_empty() {
+            let template = of_message(message);
+            let fingerprint = fingerprint_text(fingerprint(&template, cause));
+            return (template, fingerprint);
+        }
+        self.shape.clear();
+        let mut hash = 0u64;
+        let mut digit = false;
+        for &byte in message.as_bytes() {
+            let now = byte.is_ascii_digit();
+            if !(now && digit) {
+                let byte = if now { b'0' } else { byte };
+                self.shape.push(byte);
+                hash = (hash.rotate_left(5) ^ u64::from(byte)).wrapping_mul(0x517c_c1b7_2722_0a95);
+            }
+            digit = now;
+        }
+        if self.entries.is_empty() {
+            self.entries.resize(MEMO_ENTRIES, Entry::default());
+        }
+        let entry = &mut self.entries[(hash >> 56) as usize % MEMO_ENTRIES];
+        if entry.shape != self.shape || entry.template.is_empty() {
+            entry.shape.clone_from(&self.shape);
+            entry.template = of_message(message);
+            entry.fingerprint = fingerprint_text(fingerprint(&entry.template, ""));
+        }
+        (entry.template.clone(), entry.fingerprint.clone())
+    }
+}
+
 /// The class of an event's cause (`java.io.IOException`), which is part of what kind of event it is.
 pub fn cause_class(event: &Event) -> &str {
     event.cause.as_deref().map_or("", |cause| {
