@@ -8,7 +8,7 @@ use crate::harness::{QUIET, Site, bounded, collector};
 /// A component that imports `ghost:host/clock`, as a stranger's file.
 fn clock_in(site: &Site) -> PathBuf {
     let file = site.path("stranger.wasm");
-    std::fs::write(&file, ghostd::plugins::builtin::component("clock").unwrap()).unwrap();
+    std::fs::write(&file, ghostd::plugins::builtin::component("clock").unwrap().0).unwrap();
     file
 }
 
@@ -99,7 +99,7 @@ fn a_file_that_changes_under_its_pin_is_not_run() {
     ));
     let daemon = site.run();
     daemon.says("A collector was loaded. collector=\"stranger\"");
-    std::fs::write(&file, ghostd::plugins::builtin::component("patch").unwrap()).unwrap();
+    std::fs::write(&file, ghostd::plugins::builtin::component("patch").unwrap().0).unwrap();
     daemon.says("pins");
     daemon.says("Its last good version goes on running.");
 }
@@ -113,7 +113,7 @@ fn what_is_no_component_is_refused_in_clear_words() {
     std::fs::write(site.path("module.wasm"), b"\0asm\x01\0\0\0").unwrap();
     std::fs::write(site.path("empty.wasm"), b"").unwrap();
     std::fs::write(site.path("text.wasm"), b"(component)").unwrap();
-    std::fs::write(site.path("cut.wasm"), &ghostd::plugins::builtin::component("clock").unwrap()[..5000]).unwrap();
+    std::fs::write(site.path("cut.wasm"), &ghostd::plugins::builtin::component("clock").unwrap().0[..5000]).unwrap();
     let cases = [
         ("native", "it is precompiled native code, which ghostd never loads from a file"),
         ("module", "it is a core module"),

@@ -107,6 +107,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The digest with these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest that `hasher` has arrived at.
     pub fn finish(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())

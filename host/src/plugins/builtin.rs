@@ -1,5 +1,7 @@
 //! The collectors that ghostd brings along, as the components that `build.rs` made of `plugins/`.
 
+use crate::model::Digest;
+
 /// Their names.
 pub const NAMES: [&str; 6] = ["daemon", "clock", "metric", "patch", "anomaly", "telemetry"];
 
@@ -16,15 +18,39 @@ pub fn sections(name: &str) -> &'static [&'static str] {
     }
 }
 
-/// The component of one of them.
-pub fn component(name: &str) -> Option<&'static [u8]> {
+/// A component and its SHA-256, as the build left them: hashing megabytes at each start would be dearer than what
+/// most collectors do.
+macro_rules! built {
+    ($name:literal) => {
+        (
+            include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".wasm")).as_slice(),
+            Digest::from_bytes(*include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".sha256"))),
+        )
+    };
+}
+
+/// The component of one of them, and its SHA-256.
+pub fn component(name: &str) -> Option<(&'static [u8], Digest)> {
     Some(match name {
-        "daemon" => include_bytes!(concat!(env!("OUT_DIR"), "/daemon.wasm")),
-        "clock" => include_bytes!(concat!(env!("OUT_DIR"), "/clock.wasm")),
-        "metric" => include_bytes!(concat!(env!("OUT_DIR"), "/metric.wasm")),
-        "patch" => include_bytes!(concat!(env!("OUT_DIR"), "/patch.wasm")),
-        "anomaly" => include_bytes!(concat!(env!("OUT_DIR"), "/anomaly.wasm")),
-        "telemetry" => include_bytes!(concat!(env!("OUT_DIR"), "/telemetry.wasm")),
+        "daemon" => built!("daemon"),
+        "clock" => built!("clock"),
+        "metric" => built!("metric"),
+        "patch" => built!("patch"),
+        "anomaly" => built!("anomaly"),
+        "telemetry" => built!("telemetry"),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digests_of_the_build_are_those_of_the_components() {
+        for name in NAMES {
+            let (wasm, digest) = component(name).unwrap();
+            assert_eq!(digest, Digest::of(wasm), "{name}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value as Json;
 use wasmtime::component::{Component, Linker};
 
@@ -58,7 +59,7 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The component.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Bytes,
     /// SHA-256 of it.
     pub sha256: Digest,
 }
@@ -258,11 +259,16 @@ impl Loader {
 
 /// Reads a component's bytes, at most as many as are accepted.
 pub fn read(origin: &Origin) -> Result<Source, LoadError> {
-    let wasm: Arc<[u8]> = match origin {
-        Origin::Builtin(name) => builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?.into(),
-        Origin::File(path) => read_file(path)?.into(),
-    };
-    Ok(Source { sha256: Digest::of(&wasm), wasm })
+    match origin {
+        Origin::Builtin(name) => {
+            let (wasm, sha256) = builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?;
+            Ok(Source { wasm: Bytes::from_static(wasm), sha256 })
+        }
+        Origin::File(path) => {
+            let wasm = Bytes::from(read_file(path)?);
+            Ok(Source { sha256: Digest::of(&wasm), wasm })
+        }
+    }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {

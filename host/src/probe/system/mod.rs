@@ -19,6 +19,8 @@ mod mounts;
 mod network;
 #[cfg(target_os = "linux")]
 mod pressure;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 mod types;
 #[cfg(target_os = "linux")]
 mod usage;

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::time::{Duration, Instant};
 
+use super::sock_diag;
 use super::types::{MAX_INTERFACES, NetworkInterface};
 
 /// TCP states by the number that the kernel writes (include/net/tcp_states.h).
-const STATES: [&str; 13] = [
+const STATES: [&str; sock_diag::STATES] = [
     "",
     "established",
     "syn-sent",
@@ -121,8 +122,13 @@ pub(super) fn tcp_states(files: [Option<File>; 2]) -> Option<Vec<(String, u64)>>
             }
         }
     }
-    let told = STATES.iter().zip(counts).skip(1).filter(|(_, count)| *count > 0);
-    read.then(|| told.map(|(state, count)| ((*state).to_owned(), count)).collect())
+    read.then(|| named(&counts))
+}
+
+/// The states that any socket is in, with their names.
+pub(super) fn named(counts: &[u64; sock_diag::STATES]) -> Vec<(String, u64)> {
+    let told = STATES.iter().zip(counts).skip(1).filter(|(_, count)| **count > 0);
+    told.map(|(state, count)| ((*state).to_owned(), *count)).collect()
 }
 
 /// The fourth field, in hexadecimal. The heading has none.
