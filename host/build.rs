@@ -17,14 +17,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=GHOSTD_PLUGINS_DIR");
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    if let Some(dir) = env::var_os("GHOSTD_PLUGINS_DIR") {
-        println!("cargo::rerun-if-changed={}", Path::new(&dir).display());
-        return copy(Path::new(&dir), &out, |name| format!("{name}.wasm"));
-    }
     let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?)
         .parent()
         .ok_or("host/ stands in the workspace")?
         .to_owned();
+    embed_author_files(&workspace, &out)?;
+    if let Some(dir) = env::var_os("GHOSTD_PLUGINS_DIR") {
+        println!("cargo::rerun-if-changed={}", Path::new(&dir).display());
+        return copy(Path::new(&dir), &out, |name| format!("{name}.wasm"));
+    }
     for path in ["Cargo.toml", "Cargo.lock", "wit", "plugins"] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
@@ -43,6 +44,39 @@ fn copy(from: &Path, out: &Path, file_name: impl Fn(&str) -> String) -> Result<(
             .map_err(|error| format!("cannot copy the collector `{}`: {error}", source.display()))?;
         let component = fs::read(out.join(format!("{name}.wasm")))?;
         fs::write(out.join(format!("{name}.sha256")), Sha256::digest(component))?;
+    }
+    Ok(())
+}
+
+/// What `ghostd collector new` writes: the SDK, the WIT files and the templates, as lists of paths and texts.
+fn embed_author_files(workspace: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut code = String::new();
+    for (name, dir) in [("SDK", "plugins/sdk"), ("WIT", "wit"), ("TEMPLATES", "plugins/templates")] {
+        let root = workspace.join(dir);
+        println!("cargo::rerun-if-changed={}", root.display());
+        let mut files = Vec::new();
+        walk(&root, &mut files)?;
+        files.sort();
+        code.push_str(&format!("static {name}: Files = &[\n"));
+        for file in files {
+            let path = file.strip_prefix(&root)?.to_string_lossy().into_owned();
+            code.push_str(&format!("    ({path:?}, include_str!({:?})),\n", file.display().to_string()));
+        }
+        code.push_str("];\n");
+    }
+    #[expect(clippy::disallowed_methods, reason = "a file of the build, which is made again with the next")]
+    let written = fs::write(out.join("author_files.rs"), code);
+    Ok(written?)
+}
+
+fn walk(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else {
+            files.push(path);
+        }
     }
     Ok(())
 }

@@ -72,7 +72,12 @@ pub struct Board {
     open: BTreeMap<Key, Severity>,
     in_last_snapshot: BTreeSet<Key>,
     resolved: Vec<(Arc<str>, Finding)>,
+    /// What ghostd itself has found, and is not over.
+    own: BTreeMap<String, Finding>,
 }
+
+/// Whose findings those are that no collector made.
+pub const GHOSTD: &str = "ghostd";
 
 impl Board {
     /// An empty board. `in_last_snapshot` names the findings that the last snapshot showed as open.
@@ -133,6 +138,23 @@ impl Board {
         changes
     }
 
+    /// Takes a finding of ghostd's own: a collector in quarantine, a file that is damaged. It stays until the same
+    /// fingerprint is said to be resolved; saying so of one that is not open changes nothing.
+    pub fn found(&mut self, finding: Finding) -> Option<FindingChange> {
+        let owner: Arc<str> = GHOSTD.into();
+        if finding.resolved {
+            let key = (Arc::clone(&owner), finding.fingerprint.clone());
+            let was_open = self.own.remove(&finding.fingerprint).is_some();
+            // One that was open when ghostd ended and that is over now: nobody has said so yet.
+            if !was_open && self.in_last_snapshot.contains(&key) {
+                self.open.insert(key, finding.severity);
+            }
+        } else {
+            self.own.insert(finding.fingerprint.clone(), finding.clone());
+        }
+        self.finding_seen(&owner, &finding)
+    }
+
     fn finding_seen(&mut self, collector: &Arc<str>, finding: &Finding) -> Option<FindingChange> {
         let key = (Arc::clone(collector), finding.fingerprint.clone());
         let kind = if finding.resolved {
@@ -189,12 +211,17 @@ impl Board {
                 SnapshotFinding { collector: key.0.to_string(), state, finding: finding.clone() }
             })
         });
+        let own = self.own.values().map(|finding| {
+            let known = self.in_last_snapshot.contains(&(Arc::from(GHOSTD), finding.fingerprint.clone()));
+            let state = if known { FindingState::Open } else { FindingState::Opened };
+            SnapshotFinding { collector: GHOSTD.to_owned(), state, finding: finding.clone() }
+        });
         let resolved = self.resolved.iter().map(|(collector, finding)| SnapshotFinding {
             collector: collector.to_string(),
             state: FindingState::Resolved,
             finding: finding.clone(),
         });
-        let mut findings: Vec<SnapshotFinding> = open.chain(resolved).collect();
+        let mut findings: Vec<SnapshotFinding> = open.chain(own).chain(resolved).collect();
         findings.sort_by(|a, b| {
             let rank = |one: &SnapshotFinding| (one.finding.resolved, std::cmp::Reverse(one.finding.severity));
             rank(a).cmp(&rank(b)).then_with(|| a.finding.fingerprint.cmp(&b.finding.fingerprint))
@@ -255,6 +282,28 @@ mod tests {
             resolved: false,
             attributes: Default::default(),
         }
+    }
+
+    #[test]
+    fn a_finding_of_ghostds_own_stays_until_it_is_over() {
+        let mut board = Board::default();
+        let trouble = finding("ghostd:collector:x", Severity::Medium);
+        assert_eq!(board.found(trouble.clone()).unwrap().kind, FindingChangeKind::Opened);
+        assert!(board.found(trouble.clone()).is_none(), "it is no news twice");
+        let shown = board.findings();
+        assert_eq!((shown.len(), &*shown[0].collector, shown[0].state), (1, GHOSTD, FindingState::Opened));
+        board.snapshot_stored(&shown);
+        assert_eq!(board.findings()[0].state, FindingState::Open);
+
+        let over = Finding { resolved: true, ..trouble };
+        assert_eq!(board.found(over.clone()).unwrap().kind, FindingChangeKind::Resolved);
+        assert_eq!(board.findings()[0].state, FindingState::Resolved);
+        board.snapshot_stored(&board.findings());
+        assert!(board.findings().is_empty() && board.found(over.clone()).is_none());
+
+        // One that was open before a restart is resolved by the first word that it is over.
+        let mut board = Board::new([(Arc::from(GHOSTD), over.fingerprint.clone())]);
+        assert_eq!(board.found(over).unwrap().kind, FindingChangeKind::Resolved);
     }
 
     fn posted(seconds: u64, findings: Vec<Finding>) -> Posted {

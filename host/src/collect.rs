@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::board::Posted;
 use crate::chain::chain;
 use crate::clean::{self, CleanSection};
-use crate::model::{CallOutcome, CollectorHealth, Digest, Moment, Wall};
+use crate::model::{Attributes, CallOutcome, CollectorHealth, Digest, Finding, Moment, Severity, Wall};
 use crate::plugins::bindings::ghost::collector::types as wit;
 use crate::plugins::call::{CallAccount, CallContext, CallFailure};
 use crate::plugins::load::Loaded;
@@ -169,11 +169,44 @@ fn sanitized(sanitizer: &Sanitizer, collected: Collected) -> Outcome {
         Err(failure) => Err(match failure {
             CallFailure::Failed(words) => CallFailure::Failed(text(&words)),
             CallFailure::Trapped(words) => CallFailure::Trapped(text(&words)),
-            CallFailure::Invalid(words) => CallFailure::Invalid(text(&words)),
+            CallFailure::Invalid(words) | CallFailure::Misfit(words) => CallFailure::Invalid(text(&words)),
             limit @ (CallFailure::TimedOut(_) | CallFailure::Limit(_)) => limit,
         }),
     };
     Outcome { result, account }
+}
+
+/// A collector in trouble as a finding: one that is refused or in quarantine records nothing until somebody looks at
+/// it. Of one whose last call was good it is said that this is over; of others nothing can be said.
+pub fn health_finding(health: &CollectorHealth, now: Wall) -> Option<Finding> {
+    let what = match health.status {
+        CallOutcome::Refused => Some("is refused"),
+        CallOutcome::Quarantined => Some("is in quarantine"),
+        CallOutcome::Ok => None,
+        _ => return None,
+    };
+    let why = health.error.as_deref().unwrap_or("no reason is known");
+    Some(Finding {
+        fingerprint: format!("ghostd:collector:{}", health.name),
+        severity: Severity::Medium,
+        title: match what {
+            Some(what) => format!("collector {} {what}: {}", health.name, why.chars().take(400).collect::<String>()),
+            None => format!("collector {} works again", health.name),
+        },
+        detail: what.map(|_| {
+            format!(
+                "`ghostd collector list` shows how it is doing, `ghostd collector logs {0}` what it said; a new file, a \
+                 changed configuration or `ghostd collector resume {0}` has it tried again at once.",
+                health.name
+            )
+        }),
+        source: None,
+        count: u64::from(health.consecutive_failures.max(1)),
+        first_seen: None,
+        last_seen: Some(now),
+        resolved: what.is_none(),
+        attributes: Attributes::new(),
+    })
 }
 
 /// What a finished call means for everybody else.
@@ -333,6 +366,11 @@ impl Collectors {
     /// How all are doing.
     pub fn health(&self) -> Vec<CollectorHealth> {
         self.list.iter().map(|one| one.health.clone()).collect()
+    }
+
+    /// How one is doing.
+    pub fn health_of(&self, name: &str) -> Option<&CollectorHealth> {
+        self.list.iter().find(|one| &*one.spec.name == name).map(|one| &one.health)
     }
 
     /// The keys that should be in a snapshot and, for each, what to say where it is not.
@@ -570,7 +608,7 @@ impl Supervised {
             CallFailure::TimedOut(_) => CallOutcome::TimedOut,
             CallFailure::Trapped(_) => CallOutcome::Trapped,
             CallFailure::Limit(_) => CallOutcome::LimitExceeded,
-            CallFailure::Invalid(_) => CallOutcome::Invalid,
+            CallFailure::Invalid(_) | CallFailure::Misfit(_) => CallOutcome::Invalid,
         };
         self.health.error = Some(why.clone());
         why

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::board::FindingChange;
 use crate::chain::chain;
 use crate::clean;
-use crate::collect::Collectors;
+use crate::collect::{self, Collectors};
 use crate::dropins;
 use crate::memory::{self, Memory};
 use crate::merge::{self, About};
@@ -128,6 +128,8 @@ pub fn take(
         }
     }
     for health in collectors.health() {
+        let finding = collect::health_finding(&health, machinery.clock.now().wall);
+        changes.extend(finding.and_then(|finding| board.found(finding)));
         if let Some(error) = &health.error {
             failed.push((health.name.clone(), error.clone()));
         }

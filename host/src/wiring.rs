@@ -15,9 +15,10 @@ use crate::plugins::cache::Cache;
 use crate::plugins::call::{CallContext, CallSettings};
 use crate::plugins::engine::{Ticker, new_engine};
 use crate::plugins::lend::files::FilesLent;
-use crate::plugins::lend::{Services, TimeSources};
+use crate::plugins::lend::{CommandsLent, Services, TimeSources};
 use crate::plugins::load::{self, LoadError, Loaded, Loader, Origin, Request, Source};
 use crate::plugins::run::Runner;
+use crate::plugins::signature;
 use crate::plugins::state::Limits;
 use crate::probe::clock::ServerSpec;
 use crate::probe::files::Kept;
@@ -61,6 +62,9 @@ pub enum WiringError {
     /// /proc cannot be read.
     #[error("cannot read the machine: {0}")]
     Probe(#[from] crate::probe::Error),
+    /// A key that is to verify signatures is none.
+    #[error("{0}")]
+    Key(String),
     /// The sanitizer's rules are wrong.
     #[error("the rules of [security.sanitize] are wrong: {0}")]
     Sanitizer(String),
@@ -95,7 +99,9 @@ impl Machinery {
             }
         });
         let context = Arc::new(CallContext { engine, ticker, services: Arc::new(services) });
-        let loader = Loader::new(Arc::clone(&context), cache, own_program())
+        let signatures = signature::Policy::new(config.drop_ins.require_signature, &config.drop_ins.keys)
+            .map_err(|error| WiringError::Key(error.to_string()))?;
+        let loader = Loader::new(Arc::clone(&context), cache, own_program(), signatures)
             .map_err(|error| WiringError::Engine(format!("{error:#}")))?;
         Ok(Self {
             config_sha256: Digest::of(config.canonical_json().as_bytes()),
@@ -138,6 +144,7 @@ pub fn load(loader: &Loader, runner: &Runner, collector: &config::Collector) -> 
     {
         return Err(LoadError::Pin { found: source.sha256, pinned });
     }
+    loader.check_signature(&request.origin, &source)?;
     let component = loader.compile(&source)?;
     let loaded = runner
         .block_on(loader.load(request, &source, &component))
@@ -163,7 +170,8 @@ fn every(cadence: Cadence) -> Every {
     }
 }
 
-fn request(collector: &config::Collector) -> Request {
+/// What is loaded for a collector, and with which rights.
+pub fn request(collector: &config::Collector) -> Request {
     let grants: BTreeSet<String> = collector.grant.iter().map(|grant| grant.as_str().to_owned()).collect();
     Request {
         origin: origin(&collector.source),
@@ -201,6 +209,9 @@ pub fn call_settings(collector: &config::Collector) -> CallSettings {
             handles: limits.handles as usize,
         },
         files: Arc::new(FilesLent::new(&collector.files, limits.kept_files as usize)),
+        commands: Arc::new(CommandsLent { commands: collector.commands.clone(), wall: limits.command }),
+        fake: None,
+        metered: false,
         preopens: if preopened {
             collector.files.iter().map(|(name, path)| (name.clone(), path.clone())).collect()
         } else {

@@ -14,6 +14,11 @@ pub(crate) fn raw() -> Vec<u8> {
     std::fs::read(built().join("guest_raw.wasm")).unwrap()
 }
 
+/// The collector that looks where it may not.
+pub(crate) fn curious() -> Vec<u8> {
+    std::fs::read(built().join("guest_curious.wasm")).unwrap()
+}
+
 /// The collector that does harm, with a section of this name: a key belongs to one collector, so that each copy needs
 /// one of its own.
 pub(crate) fn hostile(section: &str) -> Vec<u8> {

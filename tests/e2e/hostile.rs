@@ -46,6 +46,22 @@ const DEEDS: [(&str, &str, &str); 19] = [
     ("nothing", "ok", ""),
 ];
 
+/// Harm that lies in what is returned, likewise.
+const WORDS: [(&str, &str, &str); 5] = [
+    ("bomb", "invalid", "it holds more than 500000 values"),
+    ("strings", "limit_exceeded", "result limit of 4194304 bytes exceeded"),
+    ("utf8", "trapped", "utf-8"),
+    ("control", "ok", ""),
+    ("fickle", "ok", ""),
+];
+
+/// Snapshots in which all of them are called, for the statistic of how late each was stopped. With five failures in a
+/// row they would be left alone.
+const ROUNDS: usize = 4;
+
+/// What the daemon may have grown after all of it (issue 7).
+const STATISTIC_GROWTH_BYTES: u64 = 64 << 20;
+
 /// The sections of those that behave.
 const BUILT_IN: [&str; 7] = ["anomaly", "clock", "daemon", "metric", "patch", "processes", "telemetry"];
 
@@ -69,11 +85,9 @@ fn attacked<'a>(site: &'a Site, tables: &str) -> (Daemon<'a>, u64) {
     let rss = daemon.own_bytes();
     site.configure(&format!("{calm}{tables}"));
     // Compiled first, so that what is measured below is the calls.
-    let mut compile = vec!["collector".to_owned(), "compile".to_owned()];
-    compile
-        .extend(tables.lines().filter_map(|line| Some(line.strip_prefix("source = ")?.trim_matches('"').to_owned())));
-    let compile: Vec<&str> = compile.iter().map(String::as_str).collect();
-    site.ghostd(&compile).exits(0);
+    let files: Vec<&str> =
+        tables.lines().filter_map(|line| Some(line.strip_prefix("source = ")?.trim_matches('"'))).collect();
+    site.compile(&files);
     daemon.signal(crate::harness::Signal::HUP);
     daemon.says("the configuration has changed");
     (daemon, rss)
@@ -228,6 +242,135 @@ fn each_harm_is_told_from_the_others() {
         assert!(!shown.stdout.contains('\u{1b}') && !shown.stdout.contains('\u{7}'), "{command:?}: {}", shown.stdout);
     }
     site.ghostd(&["verify"]).exits(0);
+}
+
+#[test]
+fn all_of_them_at_once_are_stopped_in_time_and_nobody_else_notices() {
+    let _alone = alone();
+    let site = Site::with("");
+    let mut deeds: Vec<&str> = DEEDS.iter().chain(&WORDS).map(|(deed, ..)| *deed).collect();
+    deeds.extend(["spin"; SPINNERS]);
+    let names: Vec<String> = deeds.iter().enumerate().map(|(n, deed)| format!("s{n}-{deed}")).collect();
+    let tables: String = names
+        .iter()
+        .zip(&deeds)
+        .map(|(name, deed)| guest(&site, name, deed).replace("wall = \"20s\"", "wall = \"1s\""))
+        .collect();
+    let (daemon, before) = attacked(&site, &tables);
+    for name in &names {
+        daemon.says(&format!("A collector was loaded. collector=\"{name}\""));
+    }
+    let starved_before = daemon.starved();
+    let (mut late, mut sections) = (Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let body = site.snapshot();
+        assert_others_are_complete(&body);
+        sections += BUILT_IN.len();
+        for name in &names {
+            let took = Duration::from_secs_f64(collector(&body, name)["duration_ms"].as_f64().unwrap() / 1e3);
+            late.push(took.saturating_sub(WALL));
+        }
+    }
+    let starved = daemon.starved().saturating_sub(starved_before);
+    late.sort();
+    let at = |share: f64| late[((late.len() - 1) as f64 * share) as usize];
+    let grown = daemon.own_bytes().saturating_sub(before);
+    eprintln!(
+        "{} calls of {} hostile collectors: 50 % stopped within {:?} of their deadline, 95 % within {:?}, the last after \
+         {:?}; {sections} of {sections} sections of the others; {:.1} MiB grown; waited {starved:?} for a processor",
+        late.len(),
+        names.len(),
+        at(0.5),
+        at(0.95),
+        at(1.0),
+        grown as f64 / f64::from(1 << 20),
+    );
+    // A machine that gives the daemon no processor says nothing about the daemon.
+    assert!(at(0.95) <= Duration::from_millis(500) || starved > WALL, "{late:?}, {starved:?} waited");
+    assert!(at(1.0) <= LATE || starved > 2 * WALL, "{late:?}, {starved:?} waited");
+    assert!(grown < STATISTIC_GROWTH_BYTES, "{before} bytes have grown by {grown}");
+}
+
+#[test]
+fn what_is_returned_is_held_against_the_contract() {
+    let site = Site::with("");
+    let tables: String = WORDS.iter().map(|(deed, ..)| guest(&site, &format!("do-{deed}"), deed)).collect();
+    site.configure(&format!("{QUIET}{tables}"));
+    let body = site.snapshot();
+    assert_others_are_complete(&body);
+    for (deed, status, words) in WORDS {
+        let one = collector(&body, &format!("do-{deed}"));
+        assert_eq!(one["status"], status, "{one:#}");
+        assert!(one["error"].as_str().unwrap_or_default().contains(words), "{one:#}");
+    }
+    let shown = site.ghostd(&["show", "latest"]).exits(0).stdout;
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{7}'), "{shown}");
+}
+
+#[test]
+fn many_memories_and_tables_count_together() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tests/fixtures/hostile");
+    let site = Site::with("");
+    let mut config = QUIET.to_owned();
+    for name in ["many-memories", "many-tables"] {
+        std::fs::copy(fixtures.join(format!("{name}.wasm")), site.path(&format!("{name}.wasm"))).unwrap();
+        config.push_str(&format!("[collector.{name}]\nsource = \"{name}.wasm\"\n"));
+    }
+    site.configure(&config);
+    let body = site.snapshot();
+    for (name, words) in [
+        ("many-memories", "memory limit of 64.0 MiB exceeded"),
+        ("many-tables", "table limit of 200000 elements exceeded"),
+    ] {
+        let one = collector(&body, name);
+        assert_eq!(one["status"], "refused", "{one:#}");
+        assert!(one["error"].as_str().unwrap().contains(words), "{one:#}");
+    }
+}
+
+#[test]
+fn what_is_not_lent_cannot_be_reached() {
+    let site = Site::with("");
+    let lent = site.path("lent");
+    std::fs::create_dir_all(lent.join("inner")).unwrap();
+    std::fs::create_dir_all(lent.join("many")).unwrap();
+    for n in 0..400 {
+        std::fs::write(lent.join(format!("many/{n}")), "x").unwrap();
+    }
+    std::fs::write(lent.join("open.txt"), "open").unwrap();
+    std::fs::write(site.path("secret.txt"), "secret").unwrap();
+    std::os::unix::fs::symlink(site.path("secret.txt"), lent.join("link-out")).unwrap();
+    std::os::unix::fs::symlink(site.root(), lent.join("link-dir")).unwrap();
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    mkfifo.arg(lent.join("fifo"));
+    assert!(crate::harness::bounded(mkfifo).status.success());
+    std::fs::write(site.path("curious.wasm"), guests::curious()).unwrap();
+    let try_it = |deed: &str, more: &str| {
+        site.configure(&format!(
+            "{QUIET}[collector.curious]\nsource = \"curious.wasm\"\ngrant = [\"files\"]\nfiles = {{ lent = \"lent\" }}\n\
+             config = {{ do = \"{deed}\" }}\n{more}"
+        ));
+        site.snapshot()
+    };
+    let body = try_it("paths", "");
+    assert_eq!(body["sections"]["curious"]["body"], serde_json::json!({"reached": [], "fair": true}));
+    let body = try_it("handles", "limits = { handles = 100 }\n");
+    let one = collector(&body, "curious");
+    let held = body["sections"]["curious"]["body"]["held"].as_u64();
+    assert!(one["status"] != "ok" || held.is_some_and(|held| held <= 1024), "{one:#} {held:?}");
+    let body = try_it("keep", "");
+    assert_eq!(body["sections"]["curious"]["body"], serde_json::json!({"kept": 256, "refused": 144}));
+    for (deed, words) in [("connect", "wasi:sockets"), ("std", "wasi:filesystem")] {
+        let body = try_it(deed, "");
+        let one = collector(&body, "curious");
+        assert_eq!(one["status"], "trapped", "{one:#}");
+        let error = one["error"].as_str().unwrap();
+        assert!(error.contains(words) && error.contains("is not granted"), "{one:#}");
+        assert!(one["denied_calls"].as_u64() > Some(0), "{one:#}");
+    }
+    // It describes itself otherwise each time.
+    let checked = site.ghostd(&["collector", "check", "curious.wasm"]).exits(1).stdout;
+    assert!(checked.contains("it describes itself differently each time"), "{checked}");
 }
 
 #[test]

@@ -11,15 +11,20 @@
     reason = "these are tests and their helpers: a panic is how they fail, and the files that they write are fixtures"
 )]
 
+mod author;
 mod config_faults;
+mod contract;
 mod control;
 mod daemons;
 mod dropin;
+mod examples;
 mod first_run;
 mod grants;
 mod guests;
 mod harness;
 mod hostile;
+mod install;
+mod many;
 mod retention;
 mod rhythm;
 mod tamper;

@@ -19,6 +19,11 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "ghostd: {text}");
 }
 
+/// Writes a remark to standard error: what a person wants to know and a pipe does not.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Writes one JSON document to standard output.
 pub(crate) fn print_json(document: &impl Serialize) {
     match serde_json::to_string_pretty(document) {

@@ -264,8 +264,9 @@ impl Check<'_> {
     }
 
     fn no_secret(&mut self, node: Node, path: &str, name: &str) -> Option<Node> {
-        // Patterns of secrets look like secrets, and so does a digest.
-        let looks_like_one = path.starts_with("security.sanitize.") || name == "sha256";
+        // Patterns of secrets look like secrets, and so do a digest and a public key.
+        let looks_like_one =
+            path.starts_with("security.sanitize.") || path.starts_with("collectors.keys.") || name == "sha256";
         let Some(text) = node.text().filter(|_| !looks_like_one) else {
             return Some(node);
         };

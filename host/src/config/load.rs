@@ -176,7 +176,7 @@ fn expand(tree: &mut Node) {
     let nowhere = Place::whole(Origin::Default);
     let mut nothing = Node::table(nowhere.clone());
     if let Value::Table(entries) = &mut nothing.value {
-        for key in ["sections", "files", "config"] {
+        for key in ["sections", "files", "commands", "config"] {
             entries.push(Entry { key: key.to_owned(), place: nowhere.clone(), node: Node::table(nowhere.clone()) });
         }
         let grant = Node { place: nowhere.clone(), value: Value::List(Vec::new()) };

@@ -299,6 +299,12 @@ pub(super) struct Collectors {
     /// nothing else until `[collector.NAME]` grants it more.
     #[schemars(length(min = 1))]
     pub(super) dir: String,
+    /// Whether a component that stands in a file runs only with a signature beside it (`FILE.sig`) by one of `keys`.
+    pub(super) require_signature: bool,
+    /// The public keys whose signatures count, each under a name: `ed25519:` and 43 characters of base64, as
+    /// `ghostd collector sign` prints them.
+    #[schemars(extend("maxProperties" = 64))]
+    pub(super) keys: BTreeMap<String, String>,
 }
 
 /// What every collector has where its own table says nothing else.
@@ -350,6 +356,9 @@ pub(super) struct Limits {
     /// Files that stay open for it between calls. 0 to 16,384.
     #[schemars(range(max = 16_384))]
     pub(super) kept_files: u32,
+    /// The time that one command of `commands` may take, and never longer than the call. 10 ms to 10 minutes.
+    #[schemars(extend("x-ghostd-min" = "10ms", "x-ghostd-max" = "10m"))]
+    pub(super) command: Span,
 }
 
 /// One collector.
@@ -379,6 +388,10 @@ pub(super) struct Collector {
     /// that does not exist is no error here: the collector reports it.
     #[schemars(extend("maxProperties" = 64))]
     pub(super) files: BTreeMap<String, String>,
+    /// Commands that the capability `commands` may run, each under a name with its whole argument list. The collector
+    /// names one and gives no argument. At most 32.
+    #[schemars(extend("maxProperties" = 32, "additionalProperties" = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 64}))]
+    pub(super) commands: BTreeMap<String, Vec<String>>,
     /// What differs from `[collector_defaults.limits]`.
     pub(super) limits: Limits,
     /// Handed to the collector as JSON; its own schema says what may stand here.

@@ -89,10 +89,12 @@ impl Transform for ForOverlay {
 
 /// The names that somebody may choose have a grammar that serde cannot say.
 fn name_rules(schema: &mut Schema) {
-    let rules: [(&[&str], &str); 4] = [
+    let rules: [(&[&str], &str); 6] = [
         (&["collector"], "^[a-z][a-z0-9-]{0,63}$"),
         (&["collector", "*", "sections"], "^[a-z][a-z0-9_]{0,63}$"),
         (&["collector", "*", "files"], "^[a-z][a-z0-9_-]{0,63}$"),
+        (&["collector", "*", "commands"], "^[a-z][a-z0-9_-]{0,63}$"),
+        (&["collectors", "keys"], "^[a-z][a-z0-9_-]{0,63}$"),
         (&["host", "versions"], "^[A-Za-z][A-Za-z0-9_.+-]{0,63}$"),
     ];
     for (path, pattern) in rules {

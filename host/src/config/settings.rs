@@ -230,6 +230,10 @@ pub struct DropIns {
     pub enabled: bool,
     /// Where `NAME.wasm` is found.
     pub dir: PathBuf,
+    /// Whether every component in a file needs a signature.
+    pub require_signature: bool,
+    /// The public keys whose signatures count, as they are written.
+    pub keys: BTreeMap<String, String>,
 }
 
 /// `[collector_defaults]`.
@@ -266,6 +270,8 @@ pub struct Collector {
     pub grant: BTreeSet<Capability>,
     /// Named directories for `files`.
     pub files: BTreeMap<String, PathBuf>,
+    /// Argument lists for `commands`, by name.
+    pub commands: BTreeMap<String, Vec<String>>,
     /// What it may use.
     pub limits: Limits,
     /// A JSON object.
@@ -310,6 +316,9 @@ pub struct Limits {
     pub handles: u32,
     /// Files kept open between calls.
     pub kept_files: u32,
+    /// Wall-clock time of one command.
+    #[serde(serialize_with = "serialize_duration")]
+    pub command: Duration,
 }
 
 impl Cadence {
@@ -375,6 +384,7 @@ impl Config {
             sections: BTreeMap::new(),
             grant: BTreeSet::new(),
             files: BTreeMap::new(),
+            commands: BTreeMap::new(),
             limits,
             config: serde_json::Value::Object(serde_json::Map::new()),
             strict,

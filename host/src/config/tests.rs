@@ -196,7 +196,7 @@ fn a_spelling_changes_no_hash_and_a_value_does() {
     );
     assert_ne!(clock("collector.clock.config = { a = 1 }\n"), clock(""));
     assert!(
-        clock("").starts_with(r#"{"carry_intervals":3,"config":{},"enabled":true,"every":"heartbeat","#),
+        clock("").starts_with(r#"{"carry_intervals":3,"commands":{},"config":{},"enabled":true,"every":"heartbeat","#),
         "{}",
         clock("")
     );

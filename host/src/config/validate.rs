@@ -127,7 +127,13 @@ impl Judge<'_> {
         let control = self.control(raw.control, &root.key("control"));
         let daemons = self.daemons(raw.daemon, &root.key("daemon"));
         let dir = self.path(&raw.collectors.dir, &root.key("collectors").key("dir"));
-        let drop_ins = DropIns { enabled: raw.collectors.enabled, dir };
+        let keys = self.signing_keys(raw.collectors.keys, &root.key("collectors").key("keys"));
+        let require_signature = raw.collectors.require_signature;
+        if require_signature && keys.is_empty() {
+            let at = root.key("collectors").key("require_signature");
+            self.fault_with(&at, "no key's signature would count", "name one under [collectors.keys]");
+        }
+        let drop_ins = DropIns { enabled: raw.collectors.enabled, dir, require_signature, keys };
         let defaults = raw.collector_defaults;
         let collector_defaults = CollectorDefaults {
             enabled: defaults.enabled,
@@ -261,5 +267,6 @@ fn limits(raw: &raw::Limits) -> Limits {
         host_calls: raw.host_calls,
         handles: raw.handles,
         kept_files: raw.kept_files,
+        command: raw.command.0,
     }
 }

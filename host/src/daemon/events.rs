@@ -4,7 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::Daemon;
 use crate::board::{FindingChange, FindingChangeKind};
-use crate::model::{EventKind, EventSeverity, Moment, Severity};
+use crate::collect::health_finding;
+use crate::model::{CallOutcome, CollectorHealth, EventKind, EventSeverity, Finding, Moment, Severity};
 use crate::store::{Batch, StoredFinding};
 
 impl Daemon {
@@ -36,6 +37,29 @@ impl Daemon {
                 by_hand: None,
                 finding: finding.clone(),
             });
+        }
+    }
+
+    /// A collector that was refused or put into quarantine is a finding until it works again.
+    pub(super) fn note_health(&mut self, batch: &mut Batch, collector: &str, now: &Moment) {
+        let Some(health) = self.collectors.health_of(collector) else { return };
+        let Some(mut finding) = health_finding(health, now.wall) else { return };
+        finding.title = self.clean(&finding.title);
+        if let Some(change) = self.board.found(finding) {
+            self.findings_changed(batch, &[change], now);
+        }
+    }
+
+    /// One that is no longer configured is in no trouble.
+    pub(super) fn forget_health(&mut self, collector: &str, now: &Moment) {
+        let Some(health) = self.collectors.health_of(collector) else { return };
+        let gone = CollectorHealth { status: CallOutcome::Ok, ..health.clone() };
+        let mut batch = Batch::default();
+        let Some(finding) = health_finding(&gone, now.wall) else { return };
+        let finding = Finding { title: format!("collector {collector} was removed"), ..finding };
+        if let Some(change) = self.board.found(finding) {
+            self.findings_changed(&mut batch, &[change], now);
+            self.recorder.record(batch);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::config::Collector;
 use crate::dropins::{self, FileWatch};
 use crate::model::{EventKind, EventSeverity, Moment};
 use crate::plugins::load::{LoadError, Loaded};
+use crate::store::Batch;
 use crate::wiring;
 
 /// What loading brought.
@@ -116,6 +117,10 @@ impl Daemon {
     fn forget_unwanted(&mut self) {
         let wanted: BTreeSet<String> = self.loading.wanted.keys().cloned().collect();
         let gone: Vec<String> = self.owners().difference(&wanted).cloned().collect();
+        let now = self.now();
+        for name in &gone {
+            self.forget_health(name, &now);
+        }
         self.collectors.retain(|name| wanted.contains(name));
         self.board.retain(|collector, _| wanted.contains(collector));
         for name in gone {
@@ -191,7 +196,14 @@ impl Daemon {
         }
         let remembered = self.remembered.remove(&name).unwrap_or_default();
         let intervals = self.machinery.intervals();
+        let refused = loaded.is_err();
         self.collectors.set(wiring::spec(&collector), loaded.map(Arc::new), remembered, intervals, now);
+        // One that was loaded is in order once a call of it was good.
+        if refused {
+            let mut batch = Batch::default();
+            self.note_health(&mut batch, &name, now);
+            self.recorder.record(batch);
+        }
     }
 
     /// A section's key belongs to one collector.

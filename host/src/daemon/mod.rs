@@ -394,6 +394,7 @@ impl Daemon {
                 self.board.fail(collector, &why);
             }
         }
+        self.note_health(&mut batch, collector, now);
         self.recorder.record(batch);
     }
 

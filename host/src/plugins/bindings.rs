@@ -8,5 +8,6 @@ wasmtime::component::bindgen!({
     with: {
         "ghost:host/files.file": super::lend::OpenFile,
     },
-    additional_derives: [Clone],
+    // Fixtures of tests are these types as JSON.
+    additional_derives: [Clone, serde::Serialize, serde::Deserialize],
 });

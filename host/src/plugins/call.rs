@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::WasiCtxBuilder;
 
-use super::bindings::PluginPre;
 use super::bindings::ghost::collector::types as wit;
+use super::bindings::{Plugin, PluginPre};
 use super::engine::Ticker;
-use super::lend::Services;
+use super::lend::fake::Fake;
 use super::lend::files::FilesLent;
+use super::lend::{CommandsLent, Services};
 use super::state::{CallState, DeadlinePassed, Lent, LimitReached, Limits, MemoryAccount, NotGranted, Phase};
 use super::stdio::{Level, LogBuffer, LogLine};
 
@@ -33,12 +34,16 @@ pub enum CallFailure {
     Limit(String),
     /// What it returned was not valid.
     Invalid(String),
+    /// Its functions have other types than the contract's.
+    Misfit(String),
 }
 
 impl std::fmt::Display for CallFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Failed(text) | Self::Trapped(text) | Self::Limit(text) | Self::Invalid(text) => f.write_str(text),
+            Self::Failed(text) | Self::Trapped(text) | Self::Limit(text) | Self::Invalid(text) | Self::Misfit(text) => {
+                f.write_str(text)
+            }
             Self::TimedOut(wall) => {
                 write!(f, "time limit of {} ms exceeded (raise `limits.wall`)", wall.as_millis())
             }
@@ -59,6 +64,10 @@ pub struct CallAccount {
     pub dropped_log_lines: u64,
     /// Host calls that were refused.
     pub denied_calls: u64,
+    /// Host calls that were made.
+    pub host_calls: u64,
+    /// Bytes of what the host answered: see [`Lent::bytes_lent`].
+    pub bytes_lent: u64,
     /// Its state, where it succeeded and changed it.
     pub state: Option<BTreeMap<String, String>>,
 }
@@ -88,6 +97,12 @@ pub struct CallSettings {
     pub limits: Limits,
     /// The files it is lent.
     pub files: Arc<FilesLent>,
+    /// The commands that it may run.
+    pub commands: Arc<CommandsLent>,
+    /// What answers in the machine's place, in a test of the collector.
+    pub fake: Option<Arc<Fake>>,
+    /// Whether the bytes of all that it is lent are counted, for a benchmark.
+    pub metered: bool,
     /// Directories that are preopened read-only, where `wasi:filesystem` is granted.
     pub preopens: Vec<(String, std::path::PathBuf)>,
 }
@@ -99,7 +114,10 @@ pub async fn describe(
     settings: &CallSettings,
 ) -> (Result<wit::Descriptor, CallFailure>, CallAccount) {
     in_store(context, settings, Phase::Describe, BTreeMap::new(), async |store| {
-        let plugin = pre.instantiate_async(&mut *store).await?;
+        let plugin = match instantiate(pre, store).await? {
+            Ok(plugin) => plugin,
+            Err(misfit) => return Ok(Err(misfit)),
+        };
         Ok(Ok(plugin.ghost_collector_collector().call_describe(store).await?))
     })
     .await
@@ -115,11 +133,35 @@ pub async fn collect(
     state: BTreeMap<String, String>,
 ) -> (Result<Vec<wit::Section>, CallFailure>, CallAccount) {
     in_store(context, settings, Phase::Collect, state, async |store| {
-        let plugin = pre.instantiate_async(&mut *store).await?;
+        let plugin = match instantiate(pre, store).await? {
+            Ok(plugin) => plugin,
+            Err(misfit) => return Ok(Err(misfit)),
+        };
         let returned = plugin.ghost_collector_collector().call_collect(store, invocation, config).await?;
         Ok(returned.map_err(|failure| CallFailure::Failed(failure_text(failure))))
     })
     .await
+}
+
+/// The types of a component's functions are compared when it is instantiated. What fails there and has no cause of the
+/// guest's own making (a trap in a start function, a limit) is that.
+async fn instantiate(
+    pre: &PluginPre<CallState>,
+    store: &mut Store<CallState>,
+) -> wasmtime::Result<Result<Plugin, CallFailure>> {
+    match pre.instantiate_async(store).await {
+        Ok(plugin) => Ok(Ok(plugin)),
+        Err(error)
+            if error.downcast_ref::<Trap>().is_some()
+                || error.downcast_ref::<LimitReached>().is_some()
+                || error.downcast_ref::<DeadlinePassed>().is_some()
+                || error.downcast_ref::<NotGranted>().is_some()
+                || error.downcast_ref::<wasmtime_wasi::I32Exit>().is_some() =>
+        {
+            Err(error)
+        }
+        Err(error) => Ok(Err(CallFailure::Misfit(format!("{error:#}")))),
+    }
 }
 
 fn failure_text(failure: wit::Failure) -> String {
@@ -143,7 +185,7 @@ async fn in_store<T>(
     let started = Instant::now();
     let deadline = started + limits.wall;
     let log = LogBuffer::new(limits.log_lines, limits.log_line_bytes);
-    let mut store = match new_store(context, settings, phase, state, &log) {
+    let mut store = match new_store(context, settings, phase, deadline, state, &log) {
         Ok(store) => store,
         Err(error) => return (Err(CallFailure::Trapped(format!("{error:#}"))), CallAccount::default()),
     };
@@ -169,6 +211,8 @@ async fn in_store<T>(
         log,
         dropped_log_lines,
         denied_calls: state.lent.denied,
+        host_calls: state.lent.host_calls,
+        bytes_lent: state.lent.bytes_lent,
         state: (outcome.is_ok() && state.lent.state_changed).then_some(state.lent.state),
     };
     (outcome, account)
@@ -178,6 +222,7 @@ fn new_store(
     context: &CallContext,
     settings: &CallSettings,
     phase: Phase,
+    deadline: Instant,
     state: BTreeMap<String, String>,
     log: &LogBuffer,
 ) -> wasmtime::Result<Store<CallState>> {
@@ -198,7 +243,12 @@ fn new_store(
         state_changed: false,
         state_bytes: limits.state_bytes,
         files: Arc::clone(&settings.files),
+        commands: Arc::clone(&settings.commands),
         services: Arc::clone(&context.services),
+        fake: settings.fake.clone(),
+        metered: settings.metered,
+        bytes_lent: 0,
+        deadline,
         denied: 0,
         host_calls: 0,
         max_host_calls: limits.host_calls,

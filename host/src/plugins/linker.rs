@@ -100,12 +100,24 @@ fn close(linker: &mut Linker<CallState>, engine: &Engine, name: &str, item: &Com
                 })?;
             }
             ComponentItem::Resource(_) => {
-                instance.resource(export, ResourceType::host::<Closed>(), |_, _| Ok(()))?;
+                instance.resource(export, resource_type(export), |_, _| Ok(()))?;
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// What stands for a resource of an interface that is closed. Streams and the like are those of `wasi:io`, which every
+/// component has: were they others, one that imports both would not fit.
+fn resource_type(name: &str) -> ResourceType {
+    match name {
+        "input-stream" => ResourceType::host::<p2::DynInputStream>(),
+        "output-stream" => ResourceType::host::<p2::DynOutputStream>(),
+        "pollable" => ResourceType::host::<p2::DynPollable>(),
+        "error" => ResourceType::host::<p2::IoError>(),
+        _ => ResourceType::host::<Closed>(),
+    }
 }
 
 /// A resource of an interface that is closed: none is ever made.

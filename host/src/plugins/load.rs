@@ -15,6 +15,8 @@ use super::cache::Cache;
 use super::call::{self, CallContext, CallFailure, CallSettings};
 use super::capability::{CONTRACT_VERSION, Need, need, needed_grants};
 use super::compile::{self, CompileError, MAX_COMPONENT_BYTES};
+use super::contract::{self, Mismatch};
+use super::signature::{self, SignatureError};
 use super::state::CallState;
 use super::validate::{self, Descriptor};
 use super::{builtin, linker};
@@ -62,6 +64,8 @@ pub struct Source {
     pub wasm: Bytes,
     /// SHA-256 of it.
     pub sha256: Digest,
+    /// The signature that stands beside it.
+    pub signature: Option<String>,
 }
 
 /// What can be seen of a component without running it.
@@ -69,6 +73,8 @@ pub struct Source {
 pub struct Inspection {
     /// Its imports by their full names, sorted.
     pub imports: Vec<String>,
+    /// Its exports, likewise.
+    pub exports: Vec<String>,
     /// The grants that they need.
     pub grants: BTreeSet<String>,
     /// Bytes of the component.
@@ -140,14 +146,12 @@ pub enum LoadError {
         /// All that it needs.
         needed: BTreeSet<String>,
     },
-    /// It was built for another track of the contract.
-    #[error(
-        "it imports `{import}`; this ghostd serves contract {CONTRACT_VERSION} (build it against wit/ of this release, or use the ghostd that it was built for)"
-    )]
-    OtherContract {
-        /// The import.
-        import: String,
-    },
+    /// It was built for another track of the contract, or is no collector.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// Its signature does not count.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     /// It imports an interface that the host does not have.
     #[error("it imports `{0}`, which no ghostd {version} lends (see wit/ for what there is)", version = env!("CARGO_PKG_VERSION"))]
     UnknownImport(String),
@@ -176,6 +180,7 @@ pub struct Loader {
     base: Linker<CallState>,
     cache: Option<Cache>,
     program: PathBuf,
+    signatures: signature::Policy,
 }
 
 impl std::fmt::Debug for Loader {
@@ -186,9 +191,23 @@ impl std::fmt::Debug for Loader {
 
 impl Loader {
     /// A loader. `program` is the ghostd that compiles as a child.
-    pub fn new(context: Arc<CallContext>, cache: Option<Cache>, program: PathBuf) -> wasmtime::Result<Self> {
+    pub fn new(
+        context: Arc<CallContext>,
+        cache: Option<Cache>,
+        program: PathBuf,
+        signatures: signature::Policy,
+    ) -> wasmtime::Result<Self> {
         let base = linker::base(&context.engine)?;
-        Ok(Self { context, base, cache, program })
+        Ok(Self { context, base, cache, program, signatures })
+    }
+
+    /// Whose signature the component has; an error where it needs one and has none that counts. What is built in
+    /// needs none: it is part of this program.
+    pub fn check_signature(&self, origin: &Origin, source: &Source) -> Result<Option<String>, LoadError> {
+        match origin {
+            Origin::Builtin(_) => Ok(None),
+            Origin::File(_) => Ok(self.signatures.check(&source.sha256, source.signature.as_deref())?),
+        }
     }
 
     /// What calls share.
@@ -206,7 +225,11 @@ impl Loader {
         let mut imports: Vec<String> =
             component.component_type().imports(&self.context.engine).map(|(name, _)| name.to_owned()).collect();
         imports.sort();
+        let mut exports: Vec<String> =
+            component.component_type().exports(&self.context.engine).map(|(name, _)| name.to_owned()).collect();
+        exports.sort();
         Inspection {
+            exports,
             grants: needed_grants(imports.iter().map(String::as_str)),
             imports,
             size_bytes: source.wasm.len() as u64,
@@ -221,13 +244,15 @@ impl Loader {
         {
             return Err(LoadError::Pin { found: source.sha256, pinned });
         }
+        self.check_signature(&request.origin, source)?;
         let inspection = self.inspect(source, component);
+        contract::check(&inspection.imports, &inspection.exports)?;
         check_imports(&inspection, &request)?;
-        let pre = self.link(component, request.grants.contains("wasi:filesystem"))?;
+        let pre = self.link(component, &inspection, request.grants.contains("wasi:filesystem"))?;
         let (descriptor, _) = call::describe(&self.context, &pre, &request.settings).await;
         let descriptor = descriptor
             .and_then(|raw| validate::descriptor(raw).map_err(|fault| CallFailure::Invalid(fault.to_string())))
-            .map_err(LoadError::Describe)?;
+            .map_err(|failure| undescribed(failure, &inspection))?;
         check_config(&descriptor, &request.config)?;
         let config = request.config.to_string();
         Ok(Loaded {
@@ -241,19 +266,46 @@ impl Loader {
     }
 
     /// Runs `describe` alone, for `collector inspect`: it needs no grant.
-    pub async fn describe(&self, component: &Component, settings: &CallSettings) -> Result<Descriptor, LoadError> {
-        let pre = self.link(component, false)?;
+    pub async fn describe(
+        &self,
+        component: &Component,
+        inspection: &Inspection,
+        settings: &CallSettings,
+    ) -> Result<Descriptor, LoadError> {
+        contract::check(&inspection.imports, &inspection.exports)?;
+        let pre = self.link(component, inspection, false)?;
         let (descriptor, _) = call::describe(&self.context, &pre, settings).await;
         descriptor
             .and_then(|raw| validate::descriptor(raw).map_err(|fault| CallFailure::Invalid(fault.to_string())))
-            .map_err(LoadError::Describe)
+            .map_err(|failure| undescribed(failure, inspection))
     }
 
-    fn link(&self, component: &Component, filesystem: bool) -> Result<PluginPre<CallState>, LoadError> {
-        let contract = |error: wasmtime::Error| LoadError::Contract(format!("{error:#}"));
+    fn link(
+        &self,
+        component: &Component,
+        inspection: &Inspection,
+        filesystem: bool,
+    ) -> Result<PluginPre<CallState>, LoadError> {
+        let contract = |error: wasmtime::Error| misfit(&format!("{error:#}"), inspection);
         let linker = linker::for_component(&self.base, component, filesystem).map_err(contract)?;
         let pre = linker.instantiate_pre(component).map_err(contract)?;
         PluginPre::new(pre).map_err(contract)
+    }
+}
+
+fn misfit(why: &str, inspection: &Inspection) -> LoadError {
+    let hint = if why.contains("`wasi:") {
+        "what it wants of WASI is not what this ghostd has: build it with a toolchain for WASI 0.2".to_owned()
+    } else {
+        contract::hint(&inspection.imports, &inspection.exports)
+    };
+    LoadError::Contract(format!("{why} ({hint})"))
+}
+
+fn undescribed(failure: CallFailure, inspection: &Inspection) -> LoadError {
+    match failure {
+        CallFailure::Misfit(why) => misfit(&why, inspection),
+        failure => LoadError::Describe(failure),
     }
 }
 
@@ -262,40 +314,57 @@ pub fn read(origin: &Origin) -> Result<Source, LoadError> {
     match origin {
         Origin::Builtin(name) => {
             let (wasm, sha256) = builtin::component(name).ok_or_else(|| LoadError::NoSuchBuiltin(name.clone()))?;
-            Ok(Source { wasm: Bytes::from_static(wasm), sha256 })
+            Ok(Source { wasm: Bytes::from_static(wasm), sha256, signature: None })
         }
         Origin::File(path) => {
             let wasm = Bytes::from(read_file(path)?);
-            Ok(Source { sha256: Digest::of(&wasm), wasm })
+            Ok(Source { sha256: Digest::of(&wasm), wasm, signature: read_signature(path)? })
         }
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    let read = || {
-        // Not blocked by a FIFO that somebody put there under the name of a component.
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
-            .open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(std::io::Error::other("it is no regular file"));
-        }
-        let mut wasm = Vec::new();
-        file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut wasm)?;
-        Ok(wasm)
-    };
-    read().map_err(|source| LoadError::Read { path: path.to_owned(), source })
+/// Where the signature of a component stands.
+pub fn signature_path(component: &Path) -> PathBuf {
+    let mut path = component.as_os_str().to_owned();
+    path.push(signature::SUFFIX);
+    path.into()
 }
 
-fn check_imports(inspection: &Inspection, request: &Request) -> Result<(), LoadError> {
+fn read_signature(component: &Path) -> Result<Option<String>, LoadError> {
+    let path = signature_path(component);
+    match bounded(&path, signature::MAX_SIGNATURE_BYTES) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LoadError::Read { path, source }),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+    bounded(path, MAX_COMPONENT_BYTES + 1).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+}
+
+/// The beginning of a regular file. Not blocked by a FIFO that somebody put there under the name of a component.
+fn bounded(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    let file =
+        std::fs::OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Holds what a component imports against what it is granted.
+pub fn check_imports(inspection: &Inspection, request: &Request) -> Result<(), LoadError> {
     let mut missing = Vec::new();
     for import in &inspection.imports {
         match need(import) {
             Need::Nothing => {}
-            Need::OtherVersion { .. } => return Err(LoadError::OtherContract { import: import.clone() }),
+            // Told before, by `contract::check`.
+            Need::OtherVersion { .. } => {}
             Need::Unknown => return Err(LoadError::UnknownImport(import.clone())),
             Need::Closed if !request.strict => {}
             Need::Closed => missing.push(import.split('/').next().unwrap_or(import).to_owned()),
@@ -315,7 +384,7 @@ fn check_imports(inspection: &Inspection, request: &Request) -> Result<(), LoadE
 
 /// Holds a configuration against the collector's own schema. The schema comes from a guest: it may refer to nothing
 /// outside itself, and its patterns run in linear time.
-fn check_config(descriptor: &Descriptor, config: &Json) -> Result<(), LoadError> {
+pub fn check_config(descriptor: &Descriptor, config: &Json) -> Result<(), LoadError> {
     let Some(schema) = &descriptor.config_schema else {
         return match config.as_object() {
             Some(config) if config.is_empty() => Ok(()),

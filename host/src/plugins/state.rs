@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Result};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::lend::Services;
+use super::lend::fake::Fake;
 use super::lend::files::FilesLent;
+use super::lend::{CommandsLent, Services};
 use super::stdio::LogBuffer;
 
 /// Core instances, memories and tables that one call may have. Components made by ordinary toolchains have a
@@ -146,8 +148,18 @@ pub struct Lent {
     pub state_bytes: u64,
     /// Its files.
     pub files: Arc<FilesLent>,
+    /// Its commands.
+    pub commands: Arc<CommandsLent>,
     /// What the host lends to all.
     pub services: Arc<Services>,
+    /// What is answered instead, in a test of the collector.
+    pub fake: Option<Arc<Fake>>,
+    /// Whether the bytes of all answers are counted, which costs writing each out once more.
+    pub metered: bool,
+    /// Bytes of answers: of files always, of all others where they are metered (as JSON).
+    pub bytes_lent: u64,
+    /// When the call has to be over.
+    pub deadline: Instant,
     /// Host calls that were refused.
     pub denied: u64,
     /// Host calls that were made.

@@ -11,19 +11,23 @@ use serde_json::{Map, Number, Value};
 /// How deep objects and arrays may be nested. Readers recurse, ours and others.
 pub const MAX_DEPTH: usize = 64;
 
+/// How many values one text may hold. Each takes 32 bytes and more once it is read, whatever it takes in the text: four
+/// megabytes of `[]` would become a hundred.
+pub const MAX_VALUES: usize = 500_000;
+
 /// Reads one JSON text.
 pub fn parse(text: &str) -> Result<Value, String> {
-    check_integers(text)?;
+    check_scan(text)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
     Ok(value)
 }
 
-/// Finds integers that do not fit in 64 bits, which serde_json would silently round.
-fn check_integers(text: &str) -> Result<(), String> {
+/// Finds integers that do not fit in 64 bits, which serde_json would silently round, and more values than are read.
+fn check_scan(text: &str) -> Result<(), String> {
     let bytes = text.as_bytes();
-    let mut at = 0;
+    let (mut at, mut values) = (0, 1);
     while at < bytes.len() {
         match bytes[at] {
             b'"' => {
@@ -44,6 +48,13 @@ fn check_integers(text: &str) -> Result<(), String> {
                     let line = text[..start].matches('\n').count() + 1;
                     return Err(format!("the integer at byte {start} (line {line}) does not fit in 64 bits"));
                 }
+            }
+            b'[' | b'{' | b',' => {
+                values += 1;
+                if values > MAX_VALUES {
+                    return Err(format!("it holds more than {MAX_VALUES} values"));
+                }
+                at += 1;
             }
             _ => at += 1,
         }
@@ -154,6 +165,13 @@ mod tests {
         assert!(parse(&nested(MAX_DEPTH)).is_ok());
         assert!(parse(&nested(MAX_DEPTH + 1)).unwrap_err().contains("nested deeper"));
         assert!(parse(&nested(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn a_bomb_is_not_set_off() {
+        let text = format!("[{}[]]", "[],".repeat(MAX_VALUES));
+        assert!(parse(&text).unwrap_err().contains("more than 500000 values"));
+        assert!(parse(&format!("\"{}\"", ",[{".repeat(MAX_VALUES))).is_ok(), "a text is one value");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Everything that reads the machine: processes, figures, clocks, files, and what ghostd's probers found out.
 //!
 //! Owns the parsers of /proc and /sys, the pidfds of the daemons that are followed, the threads that ask mounts
-//! for their space, the SNTP and chrony clients, and the files kept open for collectors. Must not know the store,
+//! for their space, the SNTP and chrony clients, the files kept open for collectors, and the programs that are run for them. Must not know the store,
 //! the plugins, the configuration or the wire types of a collector: it takes plain settings and gives plain records
 //! that mirror `ghost:host` one to one.
 //!
@@ -11,11 +11,14 @@
 //! The wall clock is never read here: whoever calls passes a [`WallClock`] or a [`Moment`].
 
 pub mod clock;
+pub mod command;
 mod error;
 pub mod files;
+pub mod manager;
 pub mod ping;
 pub mod processes;
 mod raw;
+pub mod sockets;
 pub mod system;
 #[cfg(test)]
 mod testing;

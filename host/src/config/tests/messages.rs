@@ -33,7 +33,7 @@ fn unknown_keys_and_sections() {
     assert_faults(
         "[collector.clock.limits]\n\"wall time\" = '1s'\n",
         &[
-            "2:1: collector.clock.limits.\"wall time\": unknown key (known here: `wall`, `memory`, `result`, `state`, `log_lines`, `log_line`, `host_calls`, `handles`, `kept_files`)",
+            "2:1: collector.clock.limits.\"wall time\": unknown key (known here: `wall`, `memory`, `result`, `state`, `log_lines`, `log_line`, `host_calls`, `handles`, `kept_files`, `command`)",
         ],
     );
     assert_faults(

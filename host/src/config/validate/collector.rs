@@ -61,6 +61,16 @@ impl Judge<'_> {
             }
             files.insert(root.clone(), self.root(path, raw.enabled, &at));
         }
+        let commands_at = at.key("commands");
+        for (command, arguments) in &raw.commands {
+            self.name(command, &commands_at.name(command), NameRule::ROOT);
+            if arguments.first().is_some_and(String::is_empty) {
+                self.fault(&commands_at.key(command).item(0), "must not be empty");
+            }
+        }
+        if raw.enabled && !raw.commands.is_empty() && !raw.grant.contains(&Capability::Commands) {
+            self.notice(&commands_at, "is of no use", "the capability is not granted: add `commands` to `grant`");
+        }
         let may_read = raw.grant.contains(&Capability::Files);
         if raw.enabled && !files.is_empty() && !may_read {
             self.notice(&files_at, "is of no use", "the capability is not granted: add `files` to `grant`");
@@ -74,11 +84,28 @@ impl Judge<'_> {
             sections: raw.sections,
             grant: raw.grant.into_iter().collect(),
             files,
+            commands: raw.commands,
             limits: limits(&raw.limits),
             config: serde_json::Value::Object(raw.config),
             strict: raw.strict,
             carry_intervals: raw.carry_intervals,
         }
+    }
+
+    /// Only their form: whether one is a point on the curve is found out by whoever verifies with it.
+    pub(super) fn signing_keys(&mut self, raw: BTreeMap<String, String>, at: &At<'_>) -> BTreeMap<String, String> {
+        for (name, key) in &raw {
+            self.name(name, &at.name(name), NameRule::ROOT);
+            let fits = key.strip_prefix("ed25519:").is_some_and(|text| {
+                text.trim_end_matches('=').len() == 43
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
+            });
+            if !fits {
+                let hint = "write `ed25519:` and 43 characters of base64, as `ghostd collector sign` prints them";
+                self.fault_with(&at.key(name), "is no public key", hint);
+            }
+        }
+        raw
     }
 
     /// A collector that is switched off may name what is not there.

@@ -6,7 +6,6 @@ use super::super::bindings::ghost::host as wit;
 use super::super::state::CallState;
 use super::super::stdio::Level;
 use super::super::strict_json;
-use super::wit_error;
 use crate::sanitize::Report;
 
 /// Bytes of a key in a collector's state.
@@ -98,47 +97,5 @@ impl wit::redact::Host for CallState {
         };
         self.lent.services.sanitizer.json(&mut value, &mut Report::default());
         Ok(Ok(value.to_string()))
-    }
-}
-
-/// The capabilities that this release declares and does not serve yet. A collector that is granted one gets
-/// `unavailable` and can say so in a partial section.
-fn not_served<T>(what: &str) -> Result<std::result::Result<T, wit::types::Error>> {
-    Ok(Err(wit_error(crate::probe::Error::Unavailable(format!(
-        "`{what}` is not served by ghostd {}",
-        env!("CARGO_PKG_VERSION")
-    )))))
-}
-
-impl wit::journal::Host for CallState {
-    fn read(&mut self, _: Option<String>, _: u32) -> Result<Result<Vec<wit::journal::Entry>, wit::types::Error>> {
-        self.lent.collecting()?;
-        not_served("journal")
-    }
-}
-
-impl wit::sockets::Host for CallState {
-    fn listening(&mut self) -> Result<Result<Vec<wit::sockets::Listener>, wit::types::Error>> {
-        self.lent.collecting()?;
-        not_served("sockets")
-    }
-}
-
-impl wit::units::Host for CallState {
-    fn all(&mut self) -> Result<Result<Vec<wit::units::Unit>, wit::types::Error>> {
-        self.lent.collecting()?;
-        not_served("units")
-    }
-}
-
-impl wit::commands::Host for CallState {
-    fn names(&mut self) -> Result<Vec<String>> {
-        self.lent.collecting()?;
-        Ok(Vec::new())
-    }
-
-    fn run(&mut self, _: String) -> Result<Result<wit::commands::Output, wit::types::Error>> {
-        self.lent.collecting()?;
-        not_served("commands")
     }
 }

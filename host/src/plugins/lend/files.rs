@@ -112,6 +112,7 @@ impl wit::HostFile for CallState {
         let file = self.file(&handle)?;
         let mut buffer = vec![0; length.min(MAX_READ_BYTES) as usize];
         let read = may_block(|| file.read_at(offset, &mut buffer));
+        self.lent.bytes_lent += read.as_ref().map_or(0, |read| *read as u64);
         answer(read, |read| {
             buffer.truncate(read);
             buffer

@@ -2,46 +2,57 @@
 
 use super::super::bindings::ghost::host::processes as wit;
 use super::super::state::CallState;
+use super::fake::given;
 use super::{Answer, answer, may_block};
 use crate::probe::processes as probe;
 
 impl wit::Host for CallState {
     fn watched(&mut self) -> Answer<Vec<wit::Daemon>> {
-        self.lent.collecting()?;
-        let (daemons, offset_ns) = self.lent.services.watched(&self.lent.collector);
-        Ok(Ok(daemons.into_iter().map(|one| daemon(one, offset_ns)).collect()))
+        let collector = std::sync::Arc::clone(&self.lent.collector);
+        self.lend(
+            |fake| given("processes.watched", &fake.processes.watched),
+            |services| {
+                let (daemons, offset_ns) = services.watched(&collector);
+                Ok(Ok(daemons.into_iter().map(|one| daemon(one, offset_ns)).collect()))
+            },
+        )
     }
 
     fn follow(&mut self, daemon: String, process: wit::Identity) -> Answer<bool> {
-        self.lent.collecting()?;
-        answer(self.lent.services.follow(&daemon, plain_identity(process)), |told| told)
+        self.lend(|_| Ok(true), |services| answer(services.follow(&daemon, plain_identity(process)), |told| told))
     }
 
     fn stat(&mut self, process: wit::Identity) -> Answer<wit::Process> {
-        self.lent.collecting()?;
-        answer(self.lent.services.stat(plain_identity(process)), wire_process)
+        self.lend(|fake| fake.stat(process), |services| answer(services.stat(plain_identity(process)), wire_process))
     }
 
     fn detail(&mut self, process: wit::Identity) -> Answer<wit::ProcessDetail> {
-        self.lent.collecting()?;
-        answer(self.lent.services.detail(plain_identity(process)), |detail| wit::ProcessDetail {
-            command_line: detail.command_line,
-            executable: detail.executable,
-            cgroup: detail.cgroup,
-            unit: detail.unit,
-            open_files: detail.open_files,
-            uid: detail.uid,
-        })
+        self.lend(
+            |fake| fake.detail(process),
+            |services| {
+                answer(services.detail(plain_identity(process)), |detail| wit::ProcessDetail {
+                    command_line: detail.command_line,
+                    executable: detail.executable,
+                    cgroup: detail.cgroup,
+                    unit: detail.unit,
+                    open_files: detail.open_files,
+                    uid: detail.uid,
+                })
+            },
+        )
     }
 
     fn table(&mut self, limit: u32) -> Answer<wit::ProcessTable> {
-        self.lent.collecting()?;
-        let services = &self.lent.services;
-        answer(may_block(|| services.table(limit)), |table| wit::ProcessTable {
-            processes: table.processes.into_iter().map(wire_process).collect(),
-            total: table.total,
-            unreadable: table.unreadable,
-        })
+        self.lend(
+            |fake| fake.table(limit),
+            |services| {
+                answer(may_block(|| services.table(limit)), |table| wit::ProcessTable {
+                    processes: table.processes.into_iter().map(wire_process).collect(),
+                    total: table.total,
+                    unreadable: table.unreadable,
+                })
+            },
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! What all calls share: the machine's readers, each behind its own lock, and the sanitizer.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use crate::probe::clock::{
     self, Chrony, ChronyProber, ChronyTable, Clocks, ServerSpec, SntpProber, SntpTable, StepWatch,
 };
 use crate::probe::files::Kept;
+use crate::probe::manager::Manager;
 use crate::probe::ping::{Observation, Observations};
 use crate::probe::processes::{
     Change, DaemonSpec, Detail, ExitSignal, Identity, Mark, ProcRoot, Process, Table, Tracker, Transition, Watched,
 };
+use crate::probe::sockets::{self, Listener};
 use crate::probe::system::{Machine, Paths};
 use crate::probe::{self, Moment};
 use crate::sanitize::Sanitizer;
@@ -27,6 +29,9 @@ pub struct Services {
     pub sanitizer: Arc<Sanitizer>,
     /// Figures of the machine.
     pub system: Machine,
+    /// The service manager and its journal.
+    pub manager: Manager,
+    proc: PathBuf,
     /// Files that stay open between calls.
     pub kept: Arc<Mutex<Kept>>,
     tracker: Mutex<Tracker>,
@@ -106,6 +111,8 @@ impl Services {
         let chrony = time.chrony_port.map(|port| ChronyProber::new(Chrony::on_port(port), CHRONY_EVERY, wall_ns));
         Ok(Self {
             sanitizer,
+            manager: Manager::new(sys, root),
+            proc: proc.to_owned(),
             system: Machine::new(Paths { proc: proc.to_owned(), sys: sys.to_owned(), root: root.to_owned() }),
             kept,
             tracker: Mutex::new(tracker),
@@ -259,6 +266,10 @@ impl Services {
             update_interval_seconds: one.update_interval_seconds,
             age_ms,
         })
+    }
+
+    pub(super) fn listening(&self) -> probe::Result<Vec<Listener>> {
+        sockets::listening(&self.proc)
     }
 
     pub(super) fn observations(&self) -> Vec<Observation> {

@@ -2,97 +2,123 @@
 
 use super::super::bindings::ghost::host::system as wit;
 use super::super::state::CallState;
+use super::fake::given;
 use super::{Answer, answer, may_block, wit_error};
 use crate::probe::system as probe;
 
 impl wit::Host for CallState {
     fn cpu(&mut self) -> Answer<wit::CpuState> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.cpu(), |cpu| wit::CpuState {
-            total: times(cpu.total),
-            per_cpu: cpu.per_cpu.into_iter().map(|(number, one)| (number, times(one))).collect(),
-            count: cpu.count,
-            load: cpu.load,
-            context_switches: cpu.context_switches,
-            forks: cpu.forks,
-        })
+        self.lend(
+            |fake| given("system.cpu", &fake.system.cpu),
+            |services| {
+                answer(services.system.cpu(), |cpu| wit::CpuState {
+                    total: times(cpu.total),
+                    per_cpu: cpu.per_cpu.into_iter().map(|(number, one)| (number, times(one))).collect(),
+                    count: cpu.count,
+                    load: cpu.load,
+                    context_switches: cpu.context_switches,
+                    forks: cpu.forks,
+                })
+            },
+        )
     }
 
     fn memory(&mut self) -> Answer<wit::MemoryState> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.memory(), |memory| wit::MemoryState {
-            total: memory.total,
-            free: memory.free,
-            available: memory.available,
-            cached: memory.cached,
-            buffers: memory.buffers,
-            dirty: memory.dirty,
-            swap_total: memory.swap_total,
-            swap_free: memory.swap_free,
-            cgroup_limit: memory.cgroup_limit,
-            cgroup_used: memory.cgroup_used,
-            oom_kills: memory.oom_kills,
-        })
+        self.lend(
+            |fake| given("system.memory", &fake.system.memory),
+            |services| {
+                answer(services.system.memory(), |memory| wit::MemoryState {
+                    total: memory.total,
+                    free: memory.free,
+                    available: memory.available,
+                    cached: memory.cached,
+                    buffers: memory.buffers,
+                    dirty: memory.dirty,
+                    swap_total: memory.swap_total,
+                    swap_free: memory.swap_free,
+                    cgroup_limit: memory.cgroup_limit,
+                    cgroup_used: memory.cgroup_used,
+                    oom_kills: memory.oom_kills,
+                })
+            },
+        )
     }
 
     fn filesystems(&mut self) -> Answer<Vec<wit::Filesystem>> {
-        self.lent.collecting()?;
-        let system = &self.lent.services.system;
-        answer(may_block(|| system.filesystems()), |all| all.into_iter().map(filesystem).collect())
+        self.lend(
+            |fake| given("system.filesystems", &fake.system.filesystems),
+            |services| {
+                let all = may_block(|| services.system.filesystems());
+                answer(all, |all| all.into_iter().map(filesystem).collect())
+            },
+        )
     }
 
     fn disks(&mut self) -> Answer<Vec<wit::Disk>> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.disks(), |all| {
-            all.into_iter()
-                .map(|disk| wit::Disk {
-                    name: disk.name,
-                    read_bytes: disk.read_bytes,
-                    written_bytes: disk.written_bytes,
-                    reads: disk.reads,
-                    writes: disk.writes,
-                    busy_ms: disk.busy_ms,
-                })
-                .collect()
-        })
+        self.lend(
+            |fake| given("system.disks", &fake.system.disks),
+            |services| answer(services.system.disks(), |all| all.into_iter().map(disk).collect()),
+        )
     }
 
     fn network_interfaces(&mut self) -> Answer<Vec<wit::NetworkInterface>> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.network_interfaces(), |all| all.into_iter().map(interface).collect())
+        self.lend(
+            |fake| given("system.network_interfaces", &fake.system.network_interfaces),
+            |services| answer(services.system.network_interfaces(), |all| all.into_iter().map(interface).collect()),
+        )
     }
 
     fn connections(&mut self) -> Answer<wit::ConnectionCounts> {
-        self.lent.collecting()?;
-        let system = &self.lent.services.system;
-        answer(may_block(|| system.connections()), |connections| wit::ConnectionCounts {
-            tcp: connections.tcp,
-            udp: connections.udp,
-            unix: connections.unix,
-        })
+        self.lend(
+            |fake| given("system.connections", &fake.system.connections),
+            |services| {
+                answer(may_block(|| services.system.connections()), |connections| wit::ConnectionCounts {
+                    tcp: connections.tcp,
+                    udp: connections.udp,
+                    unix: connections.unix,
+                })
+            },
+        )
     }
 
     fn pressure(&mut self) -> Answer<Vec<wit::PressureStall>> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.pressure(), |all| {
-            all.into_iter()
-                .map(|one| wit::PressureStall {
-                    resource: one.resource,
-                    some_avg: one.some_avg,
-                    some_total_us: one.some_total_us,
-                    full_avg: one.full_avg,
-                    full_total_us: one.full_total_us,
-                })
-                .collect()
-        })
+        self.lend(
+            |fake| given("system.pressure", &fake.system.pressure),
+            |services| answer(services.system.pressure(), |all| all.into_iter().map(pressure).collect()),
+        )
     }
 
     fn file_handles(&mut self) -> Answer<wit::FileHandleCounts> {
-        self.lent.collecting()?;
-        answer(self.lent.services.system.file_handles(), |handles| wit::FileHandleCounts {
-            allocated: handles.allocated,
-            maximum: handles.maximum,
-        })
+        self.lend(
+            |fake| given("system.file_handles", &fake.system.file_handles),
+            |services| {
+                answer(services.system.file_handles(), |handles| wit::FileHandleCounts {
+                    allocated: handles.allocated,
+                    maximum: handles.maximum,
+                })
+            },
+        )
+    }
+}
+
+fn disk(one: probe::Disk) -> wit::Disk {
+    wit::Disk {
+        name: one.name,
+        read_bytes: one.read_bytes,
+        written_bytes: one.written_bytes,
+        reads: one.reads,
+        writes: one.writes,
+        busy_ms: one.busy_ms,
+    }
+}
+
+fn pressure(one: probe::Pressure) -> wit::PressureStall {
+    wit::PressureStall {
+        resource: one.resource,
+        some_avg: one.some_avg,
+        some_total_us: one.some_total_us,
+        full_avg: one.full_avg,
+        full_total_us: one.full_total_us,
     }
 }
 

@@ -194,8 +194,8 @@ pub(crate) mod journal {
     pub(crate) fn read(after: Option<&str>, limit: u32) -> Result<Vec<Entry>, Error> {
         let entries = with(|host| host.journal.clone())?;
         let start = match after {
-            // From now on: what is there already is over.
-            None => entries.len(),
+            // The newest alone: what is there already is over.
+            None => entries.len().saturating_sub(1),
             Some(cursor) => match entries.iter().position(|entry| entry.cursor == cursor) {
                 Some(index) => index + 1,
                 None => return Err(Error::NotFound(format!("no entry has the cursor `{cursor}`"))),

@@ -84,6 +84,28 @@ impl Guest for Hostile {
             let body = format!("{{\"x\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
             return Ok(vec![Section { body, ..section(&call) }]);
         }
+        if asked("bomb") {
+            let body = format!("{{\"x\":[{}0]}}", "[],".repeat(1_300_000));
+            return Ok(vec![Section { body, ..section(&call) }]);
+        }
+        if asked("strings") {
+            return Ok(vec![Section { warnings: vec![String::new(); 2_000_000], ..section(&call) }]);
+        }
+        if asked("utf8") {
+            // What crosses the boundary as a text has to be one, and this one lies.
+            let body = unsafe { String::from_utf8_unchecked(vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}']) };
+            return Ok(vec![Section { body, ..section(&call) }]);
+        }
+        if asked("control") {
+            let body = "{\"x\":\"\\u001b]0;owned\\u0007\\u001b[2J\"}".to_owned();
+            let warnings = vec!["\u{1b}[31mred\u{0}".to_owned()];
+            return Ok(vec![Section { body, warnings, ..section(&call) }]);
+        }
+        if asked("fickle") {
+            // Another answer at each call, and never one that was asked for twice.
+            let body = format!("{{\"at{}\":{}}}", call.now_ms, call.monotonic_ns);
+            return Ok(vec![Section { schema: format!("test.{}/1", call.id), body, ..section(&call) }]);
+        }
         if asked("log") {
             for n in 0..50_000 {
                 log::write(log::Level::Error, &format!("line {n}"));
