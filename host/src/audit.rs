@@ -8,7 +8,7 @@
 //! that was edited, removed, put elsewhere or cut off is found. Lines cut off at the end are found by what the
 //! snapshots say of the log (their `audit_head`). What is not known here: whoever can rewrite the whole log can
 //! rewrite every hash in it; only a copy of a later hash elsewhere (a snapshot that was sealed, a published head)
-//! gives that away.
+//! gives that away. A log that has grown goes on in a new file (`store::audit_file`); the chain goes on with it.
 //!
 //! Owns: the form of a line and of the chain. Must not know: where the log is kept, what an operation means. What is
 //! written was sanitized by whoever asks for it.
@@ -24,6 +24,9 @@ use crate::model::{AuditHead, Digest, Wall};
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Lines are synced at the latest when this many bytes of them are not.
 const MAX_UNSYNCED_BYTES: usize = 64 << 10;
+/// The size at which the log goes on in a new file, where nothing else is said. A hundred days of captures every five
+/// minutes.
+const ROTATE_BYTES: u64 = 16 << 20;
 /// `,"sha256":"` + 64 digits + `"}`.
 const SEAL_BYTES: usize = 11 + 64 + 2;
 
@@ -60,6 +63,11 @@ pub trait Medium: Send {
     fn sync(&mut self) -> io::Result<()>;
     /// Cuts the log to a length in bytes.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Goes on in a new file; the log has this length, all of it durable. After an error it goes on in the old one.
+    fn rotate(&mut self, length: u64) -> io::Result<()> {
+        let _ = length;
+        Ok(())
+    }
 }
 
 /// Why a line could not be added.
@@ -103,6 +111,9 @@ pub struct Log {
     unsynced: Vec<u8>,
     /// Whether what stands behind `synced_bytes` may differ from `unsynced`.
     doubtful: bool,
+    /// Where the file that is added to begins.
+    base: u64,
+    rotate_bytes: u64,
 }
 
 impl std::fmt::Debug for Log {
@@ -127,7 +138,19 @@ impl Log {
             synced_bytes: tail.length,
             unsynced: Vec::new(),
             doubtful: tail.torn_bytes > 0,
+            base: 0,
+            rotate_bytes: ROTATE_BYTES,
         }
+    }
+
+    /// The same where the file that is added to begins at that place of the log.
+    pub fn beginning_at(self, base: u64) -> Self {
+        Self { base, ..self }
+    }
+
+    /// Goes on in a new file once the one that is added to has so many bytes.
+    pub fn rotate_at(&mut self, bytes: u64) {
+        self.rotate_bytes = bytes.max(1);
     }
 
     /// The last line, durable or not.
@@ -142,6 +165,7 @@ impl Log {
 
     /// Adds a line, durable only after [`Log::sync`].
     pub fn append(&mut self, at: Wall, operation: &str, data: Json) -> Result<AuditHead, AuditError> {
+        self.rotate();
         let sequence = self.head.as_ref().map_or(1, |head| head.sequence.saturating_add(1));
         let previous = self.head.as_ref().map(|head| head.sha256);
         let (text, head) = render(sequence, at, operation, data, previous);
@@ -178,6 +202,16 @@ impl Log {
         self.unsynced.clear();
         self.synced_head.clone_from(&self.head);
         Ok(self.head.clone())
+    }
+
+    /// Where that fails, the file grows on and the next line tries again.
+    fn rotate(&mut self) {
+        if self.length().saturating_sub(self.base) >= self.rotate_bytes
+            && self.sync().is_ok()
+            && self.medium.rotate(self.synced_bytes).is_ok()
+        {
+            self.base = self.synced_bytes;
+        }
     }
 
     /// Brings the medium to what this believes of it.

@@ -201,6 +201,27 @@ impl Board {
         self.places.retain(|key, place| keep(&place.posted.collector, key));
     }
 
+    /// Forgets sections and resolved findings whose text holds something, and says which keys went.
+    pub fn forget(&mut self, holds: &dyn Fn(&str) -> bool) -> Vec<String> {
+        fn text(of: &impl serde::Serialize) -> String {
+            serde_json::to_string(of).unwrap_or_default()
+        }
+        let forgotten: Vec<String> = self
+            .places
+            .iter()
+            .filter(|(_, place)| {
+                let failed = place.failed.as_deref().is_some_and(holds);
+                failed || holds(&text(place.posted.section.get()))
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &forgotten {
+            self.places.remove(key);
+        }
+        self.resolved.retain(|(_, finding)| !holds(&text(finding)));
+        forgotten
+    }
+
     /// The findings as the next snapshot shows them.
     pub fn findings(&self) -> Vec<SnapshotFinding> {
         let open = self.places.values().flat_map(|place| {

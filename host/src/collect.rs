@@ -315,6 +315,14 @@ impl Collectors {
         }
     }
 
+    /// Forgets what of the collectors' states and logs holds something. A call that is in flight brings its own back.
+    pub fn forget_states(&mut self, holds: &dyn Fn(&str) -> bool) {
+        for one in &mut self.list {
+            one.state.retain(|key, value| !holds(key) && !holds(value));
+            one.log.retain(|(_, line)| !holds(&line.text));
+        }
+    }
+
     /// Ends the quarantine of a collector. False where there is none of this name.
     pub fn resume(&mut self, name: &str) -> bool {
         let Some(one) = self.list.iter_mut().find(|one| &*one.spec.name == name) else { return false };

@@ -69,6 +69,40 @@ pub enum Request {
     },
     /// Apply retention now.
     Prune,
+    /// Make a backup now.
+    Backup {
+        /// Who asks.
+        by: String,
+    },
+    /// Take something out of everything that is stored.
+    Purge(PurgeOrder),
+}
+
+/// What is to be taken out of everything that is stored.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PurgeOrder {
+    /// These snapshots, as a whole.
+    pub ids: Vec<SnapshotId>,
+    /// Whatever this regular expression is found in.
+    pub matching: Option<String>,
+    /// Who asks.
+    pub by: String,
+    /// What for; it stands in the audit log for good.
+    pub why: String,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// An identity file that opens encrypted backups.
+    pub identity: Option<PathBuf>,
+    /// Whether backups go that cannot be opened.
+    pub remove_closed: bool,
+}
+
+/// The pattern may be a secret itself.
+impl std::fmt::Debug for PurgeOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PurgeOrder").field("ids", &self.ids).field("dry_run", &self.dry_run).finish_non_exhaustive()
+    }
 }
 
 /// What is answered.
@@ -98,6 +132,10 @@ pub enum Answer {
     },
     /// Retention was applied.
     Pruned(Box<PruneReport>),
+    /// The backup is durable and was read back.
+    BackedUp(Box<BackupReport>),
+    /// What was purged.
+    Purged(Box<PurgeReport>),
     /// It could not be done.
     Failed {
         /// Why.
@@ -171,6 +209,69 @@ pub struct PrunedSnapshot {
     pub size_bytes: u64,
     /// Why it goes, or why it stays.
     pub reason: String,
+}
+
+/// What was purged, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PurgeReport {
+    /// Whether it was only asked what would go.
+    pub dry_run: bool,
+    /// The snapshots that went.
+    pub snapshots: Vec<SnapshotId>,
+    /// Rows of the database that went, by table.
+    pub rows: std::collections::BTreeMap<String, u64>,
+    /// Snapshots whose mark has lost its reason.
+    pub marks: Vec<SnapshotId>,
+    /// Files set aside as damaged that went.
+    pub set_aside: Vec<String>,
+    /// Published files that went or lost lines.
+    pub published: Vec<String>,
+    /// The backups, each with what became of it.
+    pub backups: Vec<PurgedBackup>,
+    /// What could not be looked through or may not be changed, and why: it is for a person to deal with.
+    pub left: Vec<(String, String)>,
+}
+
+/// A backup in a [`PurgeReport`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PurgedBackup {
+    /// Its file name.
+    pub file: String,
+    /// `clean`, `rewritten`, `removed`, `left`.
+    pub state: String,
+    /// How many snapshots were taken out of it.
+    pub snapshots: u64,
+    /// How many rows of its database.
+    pub rows: u64,
+    /// Why it was removed or left.
+    pub why: Option<String>,
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackupReport {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub id: SnapshotId,
+    /// Its file.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub size_bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: crate::model::Digest,
+    /// Bytes of its contents.
+    pub content_bytes: u64,
+    /// How many snapshots are in it.
+    pub snapshots: u64,
+    /// Whether it takes a key to read it.
+    pub encrypted: bool,
+    /// Why the database is not in it, where it is not.
+    pub without_database: Option<String>,
+    /// Snapshots that are damaged or foreign and so were left out, and why.
+    pub left_out: Vec<(String, String)>,
+    /// Older backups that were removed for it.
+    pub rotated: Vec<String>,
 }
 
 /// Why the daemon could not be asked.

@@ -2,6 +2,7 @@
 //!
 //! `ARCHITECTURE.md` beside this crate is the map: the stages, who may know whom, and what must stay true.
 
+pub mod access;
 pub mod audit;
 pub mod backup;
 pub mod board;
@@ -15,6 +16,7 @@ pub mod control;
 pub mod daemon;
 pub mod diff;
 pub mod dropins;
+pub mod head;
 pub mod heartbeat;
 pub mod hostinfo;
 pub mod memory;
@@ -29,5 +31,6 @@ pub mod retention;
 pub mod sanitize;
 pub mod schedule;
 pub mod seal;
+pub mod sealer;
 pub mod store;
 pub mod wiring;

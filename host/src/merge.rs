@@ -28,6 +28,8 @@ pub struct About {
     pub ended: Moment,
     /// Captures that were due and not taken since the last one.
     pub missed: u64,
+    /// What befell the record since the last one.
+    pub notices: Vec<String>,
     /// SHA-256 of the effective configuration.
     pub config_sha256: Digest,
     /// SHA-256 of the sanitizer's rules.
@@ -62,6 +64,8 @@ pub struct Draft {
     metrics: Vec<MetricFamily>,
     findings: Vec<SnapshotFinding>,
     collectors: Vec<CollectorHealth>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notices: Vec<String>,
     /// What was already replaced in the sections when they arrived.
     #[serde(skip)]
     pub(crate) earlier_redactions: Report,
@@ -114,6 +118,7 @@ pub fn merge(
         metrics,
         findings: board.findings(),
         collectors,
+        notices: about.notices,
         earlier_redactions,
     }
 }

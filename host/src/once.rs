@@ -36,6 +36,7 @@ pub fn take(
     trigger: Trigger,
     reason: Option<String>,
     important: bool,
+    notices: Vec<String>,
 ) -> Result<Taken, String> {
     let started = machinery.clock.now();
     let Memory { mut board, collectors: mut remembered, .. } = memory;
@@ -143,6 +144,7 @@ pub fn take(
         started,
         ended: ended.clone(),
         missed: 0,
+        notices,
         config_sha256: machinery.config_sha256,
         sanitizer_sha256: machinery.sanitizer_sha256(),
     };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use crate::model::{Heartbeat, SnapshotFinding, SnapshotId, Wall};
-use crate::store::{Batch, Document, NumberedEvent, Points, Recorded, StoredFinding};
+use crate::store::{Batch, Document, Head, NumberedEvent, Points, Recorded, StoredFinding};
 
 /// What a subscriber may be behind. At a beat every five seconds with all that comes between, some minutes; a
 /// subscriber that is further behind has stopped reading, and its backlog is no reason to use more memory.
@@ -35,6 +35,8 @@ pub struct Stored {
     pub path: PathBuf,
     /// Bytes of the file.
     pub size_bytes: u64,
+    /// What of it may be told elsewhere, so that nobody can take it back.
+    pub head: Head,
     /// The findings that it shows.
     pub shown: Vec<SnapshotFinding>,
 }

@@ -12,14 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::access::{self, Access, AccessLine};
 use crate::chain::chain;
 use crate::clean::Sanitized;
 use crate::clock::Clock;
-use crate::model::{SnapshotFinding, SnapshotId};
+use crate::model::{Digest, Moment, SnapshotFinding, SnapshotId};
 use crate::publish::{Publisher, Stored};
 use crate::retention::Policy;
 use crate::seal;
-use crate::store::{Batch, ExclusiveStore, HistoryPolicy, Mark, Pruned, StoreError, snapshot_file};
+use crate::sealer::Sealer;
+use crate::store::{Batch, ExclusiveStore, Head, HistoryPolicy, Mark, Pruned, StoreError, snapshot_file};
 
 /// Commands that wait for the disk. Beyond it batches are dropped and counted: memory is not where history belongs.
 const QUEUE: usize = 256;
@@ -52,8 +54,35 @@ enum Command {
     Prune(Policy, Reply<Pruned>),
     Keep { id: SnapshotId, by: String, why: Option<String>, reply: Reply<()> },
     Unkeep { id: SnapshotId, by: String, reply: Reply<bool> },
-    Audit { operation: &'static str, data: serde_json::Value },
+    Audit { operation: &'static str, data: serde_json::Value, durable: bool },
+    Access(Access),
+    Renew(String),
+    Run(Box<dyn FnOnce(&mut ExclusiveStore, &Moment) + Send>),
     Stop,
+}
+
+/// Adds lines to the audit log from wherever something is asked for. Cheap to clone; it never waits.
+#[derive(Debug, Clone)]
+pub struct Auditor {
+    commands: SyncSender<Command>,
+    lost: Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Auditor {
+    /// Notes a request and what became of it. What it says must be sanitized. Repeated ones are counted into one line
+    /// a minute (see [`crate::access`]); one that does not fit into the queue is counted, and the log says how many.
+    pub fn access(&self, access: Access) {
+        if self.commands.try_send(Command::Access(access)).is_err() {
+            self.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Adds a line and makes it durable. What `data` says must be sanitized.
+    pub fn line(&self, operation: &'static str, data: serde_json::Value) {
+        if self.commands.try_send(Command::Audit { operation, data, durable: true }).is_err() {
+            self.lost.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
 }
 
 /// What is wrong now, by what it concerns.
@@ -77,13 +106,58 @@ impl Conditions {
     }
 }
 
+/// Notices that are kept at most: more of them say nothing more.
+const MAX_NOTICES: usize = 32;
+
+/// What befell the record: told once as an event, and written into the next snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct Notices(Arc<Mutex<NoticesTold>>);
+
+#[derive(Debug, Default)]
+struct NoticesTold {
+    unsaid: Vec<String>,
+    unsealed: Vec<String>,
+}
+
+impl Notices {
+    /// Adds one.
+    pub fn add(&self, notice: &str) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.unsealed.len() < MAX_NOTICES && told.unsaid.len() < MAX_NOTICES {
+            told.unsaid.push(notice.to_owned());
+            told.unsealed.push(notice.to_owned());
+        }
+    }
+
+    /// What is not yet an event.
+    pub fn take_unsaid(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unsaid)
+    }
+
+    /// What is not yet in a snapshot.
+    pub fn take_unsealed(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).unsealed)
+    }
+
+    /// The snapshot that was to have them was not stored.
+    pub fn put_back(&self, mut notices: Vec<String>) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.append(&mut told.unsealed);
+        notices.truncate(MAX_NOTICES);
+        told.unsealed = notices;
+    }
+}
+
 /// The recorder's end of the line.
 #[derive(Debug)]
 pub struct Recorder {
     commands: SyncSender<Command>,
+    lost_lines: Arc<std::sync::atomic::AtomicU64>,
     thread: Option<JoinHandle<()>>,
     /// What is wrong now.
     pub conditions: Conditions,
+    /// What befell the record.
+    pub notices: Notices,
     /// Where the store is, for those who read beside it.
     pub data_dir: PathBuf,
     /// Where it tells what has become durable.
@@ -92,9 +166,16 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts the thread.
-    pub fn start(store: ExclusiveStore, clock: Clock, history: HistoryPolicy, policy: Policy) -> std::io::Result<Self> {
+    pub fn start(
+        store: ExclusiveStore,
+        clock: Clock,
+        history: HistoryPolicy,
+        policy: Policy,
+        sealer: Option<Sealer>,
+    ) -> std::io::Result<Self> {
         let (commands, inbox) = sync_channel(QUEUE);
         let conditions = Conditions::default();
+        let notices = Notices::default();
         let data_dir = store.directory().path().to_owned();
         let publisher = Publisher::default();
         let mut work = Work {
@@ -102,17 +183,22 @@ impl Recorder {
             clock,
             history,
             policy,
+            sealer,
             next_roll_up_ns: 0,
             waiting: VecDeque::new(),
             dropped: 0,
+            accesses: access::Tally::default(),
+            lost_lines: Arc::default(),
             conditions: conditions.clone(),
             publisher: publisher.clone(),
+            notices: notices.clone(),
         };
+        let lost_lines = Arc::clone(&work.lost_lines);
         let thread = std::thread::Builder::new()
             .name("recorder".to_owned())
             .stack_size(1 << 20)
             .spawn(move || work.run(&inbox))?;
-        Ok(Self { commands, thread: Some(thread), conditions, data_dir, publisher })
+        Ok(Self { commands, lost_lines, thread: Some(thread), conditions, notices, data_dir, publisher })
     }
 
     /// Records a batch. It is dropped and the loss reported when the disk has been too slow for too long.
@@ -154,7 +240,28 @@ impl Recorder {
 
     /// Adds a line to the audit log. What `data` says must be sanitized.
     pub fn audit(&self, operation: &'static str, data: serde_json::Value) {
-        self.send(Command::Audit { operation, data });
+        self.send(Command::Audit { operation, data, durable: false });
+    }
+
+    /// The database was found damaged by somebody who read all of it: it is set aside, and everything goes on.
+    pub fn renew_database(&self, wrong: String) {
+        self.send(Command::Renew(wrong));
+    }
+
+    /// For those who serve requests.
+    pub fn auditor(&self) -> Auditor {
+        Auditor { commands: self.commands.clone(), lost: Arc::clone(&self.lost_lines) }
+    }
+
+    /// Has the store do something; `reply` is told on the recorder's thread what became of it.
+    pub fn run<T: 'static>(
+        &self,
+        work: impl FnOnce(&mut ExclusiveStore, &Moment) -> Result<T, StoreError> + Send + 'static,
+        reply: impl FnOnce(Result<T, String>) + Send + 'static,
+    ) {
+        self.send(Command::Run(Box::new(move |store, now| {
+            reply(work(store, now).map_err(|error| chain(&error)));
+        })));
     }
 
     fn send(&self, command: Command) {
@@ -179,11 +286,15 @@ struct Work {
     clock: Clock,
     history: HistoryPolicy,
     policy: Policy,
+    sealer: Option<Sealer>,
     next_roll_up_ns: u64,
     waiting: VecDeque<Batch>,
     dropped: u64,
+    accesses: access::Tally,
+    lost_lines: Arc<std::sync::atomic::AtomicU64>,
     conditions: Conditions,
     publisher: Publisher,
+    notices: Notices,
 }
 
 impl Work {
@@ -194,6 +305,8 @@ impl Work {
                     self.waiting.push_back(*batch);
                     self.write_waiting();
                     self.roll_up();
+                    let lines = self.accesses.due(self.clock.now().boottime_ns);
+                    self.write_accesses(lines);
                 }
                 Command::Snapshot(capture, reply) => {
                     // In order: what arrived before the snapshot is recorded before it.
@@ -209,19 +322,73 @@ impl Work {
                     let at = self.clock.now().wall;
                     reply(self.store.unkeep(id, &by, at).map_err(|error| chain(&error)));
                 }
-                Command::Audit { operation, data } => {
-                    let at = self.clock.now().wall;
-                    if let Err(error) = self.store.audit(at, operation, data, false) {
-                        self.report("audit", &error);
-                    }
+                Command::Audit { operation, data, durable } => {
+                    self.audit(operation, data, durable);
+                }
+                Command::Access(access) => {
+                    let lines = self.accesses.hear(access, self.clock.now().boottime_ns);
+                    self.write_accesses(lines);
+                }
+                Command::Renew(wrong) => {
+                    let error = self.store.damaged_database(&wrong);
+                    self.mend_database(Some(&error));
+                }
+                Command::Run(work) => {
+                    let now = self.clock.now();
+                    self.mend_database(None);
+                    work(&mut self.store, &now);
                 }
                 Command::Stop => break,
             }
         }
         self.write_waiting();
+        let lines = self.accesses.flush();
+        self.write_accesses(lines);
+    }
+
+    fn write_accesses(&mut self, lines: Vec<AccessLine>) {
+        for AccessLine { operation, data } in lines {
+            self.audit(operation, data, false);
+        }
+    }
+
+    fn audit(&mut self, operation: &'static str, data: serde_json::Value, durable: bool) {
+        let at = self.clock.now().wall;
+        let lost = self.lost_lines.swap(0, std::sync::atomic::Ordering::Relaxed);
+        let said = match lost {
+            0 => Ok(()),
+            _ => self.store.audit(at, "lost", serde_json::json!({ "lines": lost }), false).map(drop),
+        };
+        match said.and_then(|()| self.store.audit(at, operation, data, durable)) {
+            Ok(_) => _ = self.conditions.end("audit"),
+            Err(error) => self.report("audit", &error),
+        }
+    }
+
+    /// Deals with a database that is damaged, deleted or replaced. True where it can be written to again.
+    fn mend_database(&mut self, error: Option<&StoreError>) -> bool {
+        let error = error.filter(|error| error.is_damaged_database());
+        if error.is_none() && self.store.database_is_in_place() {
+            return false;
+        }
+        match self.store.renew_database(error, &self.clock.now()) {
+            Ok(report) => {
+                if let Some(notice) = report.notice() {
+                    tracing::error!("{notice}");
+                    self.notices.add(&notice);
+                }
+                true
+            }
+            Err(error) => {
+                self.report("database", &error);
+                false
+            }
+        }
     }
 
     fn write_waiting(&mut self) {
+        self.mend_database(None);
+        let mut may_mend = true;
         while let Some(batch) = self.waiting.front() {
             match self.store.record(batch) {
                 Ok(recorded) => {
@@ -232,6 +399,7 @@ impl Work {
                         tracing::info!(dropped = self.dropped, "Recording works again.");
                     }
                 }
+                Err(error) if std::mem::take(&mut may_mend) && self.mend_database(Some(&error)) => {}
                 Err(error) => {
                     self.make_room(&error);
                     self.report("database", &error);
@@ -300,9 +468,18 @@ impl Work {
     }
 
     fn store_sealed(&mut self, sanitized: Sanitized, batch: &Batch) -> Result<Stored, RecordError> {
-        let link = self.store.link()?;
-        let sealed = seal::seal(sanitized, link, None)?;
+        self.advance_key();
+        let mut link = self.store.link()?;
+        link.seal = self.sealer.as_ref().map(Sealer::named);
+        let sign = self.sealer.as_ref().map(|sealer| |sha256: &Digest| sealer.sign(sha256));
+        let sealed = seal::seal(sanitized, link, sign.as_ref().map(|sign| sign as _))?;
         let stored = self.store.put(&sealed, batch)?;
+        if let Some(error) = stored.catalog_error()
+            && self.mend_database(Some(error))
+        {
+            // The start has taken the snapshot in; what came with it is still to be recorded.
+            self.store.record(batch)?;
+        }
         let entry = stored.entry();
         Ok(Stored {
             id: entry.id,
@@ -310,8 +487,42 @@ impl Work {
             captured_at: entry.captured_at,
             path: self.store.directory().path().join(crate::store::SNAPSHOTS).join(snapshot_file(entry.id)),
             size_bytes: entry.size_bytes,
+            head: Head {
+                at: entry.captured_at,
+                store: sealed.link().store.clone(),
+                sequence: entry.sequence,
+                id: entry.id,
+                sha256: entry.sha256,
+                audit_head: sealed.link().audit_head.clone(),
+            },
             shown: Vec::new(),
         })
+    }
+
+    /// The next key takes over: first its certificate is on record, then the old one is destroyed.
+    fn advance_key(&mut self) {
+        let now = self.clock.now();
+        let Some((sealer, certificate)) = self
+            .sealer
+            .as_mut()
+            .and_then(|sealer| sealer.due(now.boottime_ns).map(|certificate| (sealer, certificate)))
+        else {
+            return;
+        };
+        let data = serde_json::to_value(&certificate).unwrap_or_default();
+        let advanced = self
+            .store
+            .audit(now.wall, "seal_key", data, true)
+            .map_err(|error| chain(&error))
+            .and_then(|_| sealer.advance(now.boottime_ns).map_err(|error| chain(&error)));
+        match advanced {
+            Ok(()) => _ = self.conditions.end("seal"),
+            Err(error) => {
+                if self.conditions.begin("seal", format!("the seal's key stays the same: {error}")) {
+                    tracing::error!(error, "The seal's key stays the same.");
+                }
+            }
+        }
     }
 
     fn prune(&mut self, policy: &Policy) -> Result<Pruned, String> {

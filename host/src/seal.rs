@@ -9,11 +9,14 @@
 //! The three lines are one JSON document, so `jq .snapshot FILE` reads it. Line 2 is the body; `size` and
 //! `sha256` are of its bytes without the line feed, so `sed -n 2p FILE | tr -d '\n' | sha256sum` checks it
 //! without ghostd. Lines 1 and 3 follow from the body byte for byte, apart from the optional signature in
-//! line 3 (`,"seal":{"algorithm":"ed25519","public_key":"…","signature":"…"}}`): there is no byte that may change.
+//! line 3 (`,"seal":{"algorithm":"ed25519","public_key":"…","signature":"…"}}`), which must be there where the body
+//! names a key, and be that key's: there is no byte that may change. Whose key it is, this cannot say.
 //!
 //! Owns: the bytes of the format. Must not know: where files are, what came before, what a section means.
 
 use serde::{Deserialize, Serialize};
+
+mod signature;
 
 use crate::clean::Sanitized;
 use crate::model::{Body, ChainLink, Digest, FORMAT_VERSION, SnapshotId, Wall};
@@ -21,20 +24,10 @@ use crate::model::{Body, ChainLink, Digest, FORMAT_VERSION, SnapshotId, Wall};
 /// The largest snapshot that is written or read. It bounds what a broken or hostile file can cost.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
+pub use signature::{ALGORITHM, Certificate, SecretKey, Signature};
+
 /// The word in line 1 that names the format and its version.
 pub const FORMAT: &str = "snapshot/1";
-
-/// A body's detached signature, in line 3.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signature {
-    /// `ed25519`.
-    pub algorithm: String,
-    /// The key that signed, 64 hexadecimal digits.
-    pub public_key: String,
-    /// Over the 32 bytes of the body's SHA-256, 128 hexadecimal digits.
-    pub signature: String,
-}
 
 /// A snapshot that is ready to be stored. Only [`seal`] makes one.
 #[derive(Debug, Clone)]
@@ -114,7 +107,7 @@ pub struct Checked {
     pub sha256: Digest,
     /// What it says.
     pub body: Body,
-    /// The signature of line 3, not verified here.
+    /// The signature of line 3: of the key that the body names.
     pub signature: Option<Signature>,
 }
 
@@ -170,10 +163,12 @@ fn body_text(id: SnapshotId, link: &ChainLink, sanitized: Sanitized) -> String {
         previous: &'a Option<crate::model::Previous>,
         audit_head: &'a Option<crate::model::AuditHead>,
         heartbeats: &'a Option<crate::model::HeartbeatRange>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seal: &'a Option<crate::model::SealKey>,
     }
-    let ChainLink { sequence, store, previous, audit_head, heartbeats } = link;
-    let head =
-        Head { format_version: FORMAT_VERSION, id, sequence: *sequence, store, previous, audit_head, heartbeats };
+    let ChainLink { sequence, store, previous, audit_head, heartbeats, seal } = link;
+    let sequence = *sequence;
+    let head = Head { format_version: FORMAT_VERSION, id, sequence, store, previous, audit_head, heartbeats, seal };
     // Neither has a map with keys other than strings, nor a number that JSON does not know.
     let head = serde_json::to_string(&head).unwrap_or_default();
     let rest = sanitized.into_json_text();
@@ -221,7 +216,19 @@ pub fn check(bytes: &[u8]) -> Result<Checked, Damage> {
     if assemble(body.id, body_text, sha256, signature.as_ref()) != bytes {
         return Err(Damage::Altered("the first or the last line does not follow from the body".to_owned()));
     }
+    check_signature(&body, sha256, signature.as_ref())?;
     Ok(Checked { body_text: body_text.to_owned(), sha256, body, signature })
+}
+
+fn check_signature(body: &Body, sha256: Digest, signature: Option<&Signature>) -> Result<(), Damage> {
+    let altered = |what: &str| Err(Damage::Altered(what.to_owned()));
+    match (&body.link.seal, signature) {
+        (None, None) => Ok(()),
+        (Some(key), Some(signature)) if signature.is_of(&key.public_key, &sha256) => Ok(()),
+        (Some(_), Some(_)) => altered("the signature is not that of the key that the body names"),
+        (Some(_), None) => altered("the body names a key, and its signature is gone"),
+        (None, Some(_)) => altered("there is a signature, and the body names no key"),
+    }
 }
 
 #[derive(Deserialize)]
@@ -283,10 +290,11 @@ mod tests {
             previous: None,
             audit_head: None,
             heartbeats: None,
+            seal: None,
         }
     }
 
-    fn sealed(sign: Option<&dyn Fn(&Digest) -> Signature>) -> Sealed {
+    fn sealed(key: Option<&SecretKey>) -> Sealed {
         let at = Moment { wall: Wall::from_millis(1_795_000_000_000), boottime_ns: 7, boot_id: "boot".into() };
         let about = About {
             trigger: Trigger::Manual,
@@ -295,6 +303,7 @@ mod tests {
             started: at.clone(),
             ended: at,
             missed: 0,
+            notices: vec![],
             config_sha256: Digest::of(b"c"),
             sanitizer_sha256: Digest::of(b"s"),
         };
@@ -314,7 +323,10 @@ mod tests {
         let expected =
             [Expected { key: "clock".to_owned(), collector: "clock".to_owned(), why_missing: "late".to_owned() }];
         let draft = merge::merge(about, host, &Board::default(), &expected, vec![]);
-        seal(clean::clean(&Sanitizer::builtin(), draft).unwrap(), link(1), sign).unwrap()
+        let link = ChainLink { seal: key.map(SecretKey::named), ..link(1) };
+        let sign = key.map(|key| |sha256: &Digest| key.sign(sha256));
+        let sign = sign.as_ref().map(|sign| sign as &dyn Fn(&Digest) -> Signature);
+        seal(clean::clean(&Sanitizer::builtin(), draft).unwrap(), link, sign).unwrap()
     }
 
     #[test]
@@ -338,24 +350,24 @@ mod tests {
 
     #[test]
     fn no_byte_may_change() {
-        let whole = sealed(Some(&|digest| Signature {
-            algorithm: "ed25519".to_owned(),
-            public_key: digest.to_string(),
-            signature: digest.to_string().repeat(2),
-        }));
-        assert!(check(whole.bytes()).unwrap().signature.is_some());
-        let signature_from = whole.bytes().windows(8).position(|w| w == b",\"seal\":").unwrap();
+        let whole = sealed(Some(&SecretKey::new(3, [7; 32])));
+        let checked = check(whole.bytes()).unwrap();
+        assert!(checked.signature.is_some());
+        assert_eq!(serde_json::to_string(&checked.body).unwrap(), checked.body_text);
         for at in 0..whole.bytes().len() {
             for change in [0x01, 0x20, 0x80] {
                 let mut bytes = whole.bytes().to_vec();
                 bytes[at] ^= change;
-                match check(&bytes) {
-                    Err(_) => {}
-                    // A signature's own text is held against its key, not here.
-                    Ok(_) => assert!(at > signature_from, "byte {at} can be changed by {change:#x}"),
-                }
+                assert!(check(&bytes).is_err(), "byte {at} can be changed by {change:#x}");
             }
         }
+        // Nor may a signature be taken away, or put where none belongs.
+        let text = String::from_utf8(whole.bytes().to_vec()).unwrap();
+        let from = text.rfind(",\"seal\":").unwrap();
+        assert!(matches!(check(format!("{}}}\n", &text[..from]).as_bytes()), Err(Damage::Altered(_))));
+        let plain = String::from_utf8(sealed(None).bytes().to_vec()).unwrap();
+        let given = format!("{}{}", plain.trim_end().strip_suffix('}').unwrap(), &text[from..]);
+        assert!(matches!(check(given.as_bytes()), Err(Damage::Altered(_))));
     }
 
     #[test]

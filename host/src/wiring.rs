@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use crate::backup;
 use crate::clock::Clock;
 use crate::collect::{Every, Intervals, Spec};
 use crate::config::{self, Cadence, Config};
+use crate::head;
 use crate::hostinfo::HostFacts;
 use crate::model::{Digest, HostInfo, Moment};
 use crate::plugins::cache::Cache;
@@ -25,6 +27,7 @@ use crate::probe::files::Kept;
 use crate::probe::processes::{DaemonSpec, Pattern, Rule};
 use crate::retention::Policy;
 use crate::sanitize::{ExceptSetting, RuleSetting, Sanitizer, Settings};
+use crate::sealer::{Sealer, SealerError};
 use crate::store::HistoryPolicy;
 
 /// Everything that a capture needs beside a store.
@@ -309,6 +312,43 @@ pub fn policy(store: &config::Store) -> Policy {
         keep_monthly: store.keep_monthly.into(),
         max_important: Some(store.max_important.into()),
     }
+}
+
+/// The key that seals, where one is configured. `now_ns` is BOOTTIME.
+pub fn sealer(security: &config::Security, now_ns: u64) -> Result<Option<Sealer>, SealerError> {
+    security.seal_key_file.as_deref().map(|path| Sealer::load(path, security.seal_key_every, now_ns)).transpose()
+}
+
+/// Where the head of the chain is published.
+pub fn head_places(security: &config::Security) -> head::Places {
+    head::Places {
+        file: security.head_file.clone(),
+        syslog: security.head_syslog,
+        webhook: security.head_webhook.clone(),
+    }
+}
+
+/// Where the backups of a data directory are.
+pub fn backup_directory(config: &config::Backup, data_dir: &Path) -> PathBuf {
+    config.dir.clone().unwrap_or_else(|| data_dir.join(crate::store::BACKUPS))
+}
+
+/// How a backup is made. The configuration goes into it as it is in its file: it holds no secret but references.
+pub fn backup_options(config: &config::Backup, data_dir: &Path, config_file: &Path) -> Result<backup::Options, String> {
+    let recipient = config.recipient.as_deref().map(backup::Recipient::parse).transpose();
+    let recipient = recipient.map_err(|reason| format!("`backup.recipient`: {reason}"))?;
+    let config_file = match std::fs::read(config_file) {
+        Ok(bytes) => vec![("config.toml".to_owned(), bytes)],
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(format!("cannot read configuration `{}`: {error}", config_file.display())),
+    };
+    Ok(backup::Options {
+        directory: backup_directory(config, data_dir),
+        recipient,
+        level: i32::try_from(config.level).unwrap_or(3),
+        config: config_file,
+        ghostd_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// How long history is kept at each resolution.

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 /// Every module with the modules of this crate that it may use.
-const MAY_KNOW: [(&str, &[&str]); 28] = [
+const MAY_KNOW: [(&str, &[&str]); 31] = [
     ("model", &[]),
+    ("access", &[]),
     ("chain", &[]),
     ("schedule", &[]),
     ("sanitize", &[]),
@@ -26,26 +27,31 @@ const MAY_KNOW: [(&str, &[&str]); 28] = [
     ("merge", &["board", "model", "sanitize"]),
     ("clean", &["merge", "model", "sanitize"]),
     ("seal", &["clean", "model"]),
+    ("sealer", &["model", "seal", "store"]),
+    ("head", &["model", "store"]),
     ("plugins", &["chain", "clock", "model", "probe", "sanitize"]),
     ("collect", &["board", "chain", "clean", "merge", "model", "plugins", "sanitize", "schedule"]),
     ("store", &["audit", "model", "retention", "seal"]),
-    ("backup", &["audit", "model", "seal", "store"]),
+    ("backup", &["audit", "chain", "model", "seal", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
     ("publish", &["model", "store"]),
-    ("recorder", &["chain", "clean", "clock", "model", "publish", "retention", "seal", "store"]),
+    ("recorder", &["access", "chain", "clean", "clock", "model", "publish", "retention", "seal", "sealer", "store"]),
     (
         "wiring",
         &[
+            "backup",
             "chain",
             "clock",
             "collect",
             "config",
+            "head",
             "hostinfo",
             "model",
             "plugins",
             "probe",
             "retention",
             "sanitize",
+            "sealer",
             "store",
         ],
     ),

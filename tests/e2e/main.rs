@@ -12,11 +12,14 @@
 )]
 
 mod author;
+mod backups;
 mod config_faults;
 mod contract;
 mod control;
 mod daemons;
+mod database;
 mod dropin;
+mod evidence;
 mod examples;
 mod first_run;
 mod grants;
@@ -25,6 +28,8 @@ mod harness;
 mod hostile;
 mod install;
 mod many;
+mod planted;
+mod purge;
 mod retention;
 mod rhythm;
 mod tamper;

@@ -8,18 +8,22 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::crypt::{Keys, Out, Recipient};
 use super::tar::{TarWriter, is_plain};
-use super::trailer::Hashing;
 use super::{BackupError, FORMAT, FileRecord, INFO, Info, MANIFEST, Manifest, read};
-use crate::model::{Previous, SnapshotId, Wall};
+use crate::model::{Digest, Previous, SnapshotId, Wall};
 use crate::store::{
-    AUDIT, BACKUPS, DATABASE, DiskError, Filter, Folder, Reader, SNAPSHOTS, Source as _, TEMPORARY_PREFIX,
-    copy_database, mark_file, snapshot_file,
+    AUDIT, DATABASE, DiskError, Filter, Folder, Reader, SNAPSHOTS, Source as _, TEMPORARY_PREFIX, audit_log,
+    copy_database, is_tombstone_file, mark_file, snapshot_file,
 };
 
 /// How a backup is made.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The directory that it goes into, which must be there.
+    pub directory: PathBuf,
+    /// Whom it is encrypted to, if to anybody.
+    pub recipient: Option<Recipient>,
     /// zstd's level, 1 to 19. Beyond 3 it takes longer than it is worth.
     pub level: i32,
     /// The configuration's files, by plain name.
@@ -41,6 +45,8 @@ pub struct Created {
     pub content_bytes: u64,
     /// Bytes of the file.
     pub size_bytes: u64,
+    /// What they hash to.
+    pub sha256: Digest,
     /// Snapshots that are damaged or foreign, which no backup takes, and why. They are where they were.
     pub left_out: Vec<(String, String)>,
 }
@@ -57,7 +63,7 @@ pub fn create(
     let mut entries = reader.list(&Filter::default())?;
     let newest = entries.first().ok_or_else(|| BackupError::Empty { path: data_directory.to_owned() })?;
     let id = SnapshotId::new(now);
-    let folder = Folder::open(&data_directory.join(BACKUPS))?;
+    let folder = Folder::open(&options.directory)?;
     let number = read::numbers(&folder)?.into_iter().max().unwrap_or(0) + 1;
     let database = Copy::of_database(data_directory, &folder, id);
     let info = Info {
@@ -70,15 +76,19 @@ pub fn create(
         newest_sequence: newest.sequence,
         ghostd_version: options.ghostd_version.clone(),
         without_database: database.as_ref().err().cloned(),
+        purged: Vec::new(),
+        purged_at_line: None,
     };
     entries.reverse();
-    let name = read::file_name(number, id);
+    let name = read::file_name(number, id, options.recipient.is_some());
     let path = folder.path().join(&name);
     let mut left_out = Vec::new();
+    // What is encrypted to somebody else is read back with a key that nobody has afterwards.
+    let keys = if options.recipient.is_some() { Keys::passing() } else { Keys::default() };
     let contents = folder.create_large(
         &name,
         |file| {
-            let mut archive = Archive::begin(file, &path, options.level, now)?;
+            let mut archive = Archive::begin(file, &path, options.level, options.recipient.as_ref(), &keys, now)?;
             archive.add(INFO, &serde_json::to_vec_pretty(&info).unwrap_or_default())?;
             for (name, bytes) in options.config.iter().filter(|(name, _)| is_plain(name) && !name.contains('/')) {
                 archive.add(&format!("config/{name}"), bytes)?;
@@ -94,15 +104,25 @@ pub fn create(
                 }
                 progress(done, entries.len() as u64);
             }
+            for name in snapshots.names()?.iter().filter(|name| is_tombstone_file(name)) {
+                archive.add(&format!("{SNAPSHOTS}/{name}"), &snapshots.read(name, read::MAX_MARK_BYTES)?)?;
+            }
             if let Ok(copy) = &database {
                 archive.add_file(DATABASE, &copy.folder, &copy.name)?;
             }
-            archive.add_file(AUDIT, &Folder::open(data_directory)?, AUDIT)?;
+            if let Some((size, mut log)) = audit_log(data_directory)? {
+                archive.append(AUDIT, size, &mut log)?;
+            }
             archive.finish()
         },
-        |written| read::verify(written, &mut |_, _| {}),
+        |written| {
+            let contents = read::verify(written, &keys, &mut |_, _| {})?;
+            Ok::<_, BackupError>((contents, read::digest_of(written, &mut |_, _| {})?))
+        },
     )?;
+    let (contents, sha256) = contents;
     Ok(Created {
+        sha256,
         size_bytes: folder.size_of(&name)?.unwrap_or(0),
         path,
         info,
@@ -112,20 +132,33 @@ pub fn create(
     })
 }
 
-/// Removes all but the newest `keep` backups, and says which.
-pub fn prune(data_directory: &Path, keep: usize) -> Result<Vec<String>, BackupError> {
-    let folder = Folder::open(&data_directory.join(BACKUPS))?;
+/// All but the newest `keep` backups of a directory, oldest first, by file name.
+pub fn surplus(directory: &Path, keep: usize) -> Result<Vec<String>, BackupError> {
+    let folder = Folder::open(directory)?;
     let mut names: Vec<(u64, String)> =
         folder.names()?.into_iter().filter_map(|name| read::number_of(&name).map(|number| (number, name))).collect();
     names.sort();
     names.truncate(names.len().saturating_sub(keep.max(1)));
-    for (_, name) in &names {
+    Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+/// When the newest backup of a directory was begun, as its name says.
+pub fn newest(directory: &Path) -> Result<Option<Wall>, BackupError> {
+    let names = Folder::open(directory)?.names()?;
+    Ok(names.iter().filter_map(|name| read::parts_of(name)).max().map(|(_, id)| id.time()))
+}
+
+/// Removes all but the newest `keep` backups, and says which.
+pub fn prune(directory: &Path, keep: usize) -> Result<Vec<String>, BackupError> {
+    let names = surplus(directory, keep)?;
+    let folder = Folder::open(directory)?;
+    for name in &names {
         folder.unlink(name)?;
     }
     if !names.is_empty() {
         folder.sync()?;
     }
-    Ok(names.into_iter().map(|(_, name)| name).collect())
+    Ok(names)
 }
 
 /// A copy of the database, for as long as it is needed.
@@ -160,16 +193,24 @@ impl Drop for Copy {
 }
 
 /// An archive that is being written.
-struct Archive<'a> {
-    tar: TarWriter<zstd::Encoder<'static, Hashing<&'a mut File>>>,
+pub(super) struct Archive<'a> {
+    tar: TarWriter<zstd::Encoder<'static, Out<&'a mut File>>>,
     path: &'a Path,
     manifest: Manifest,
     mtime_seconds: u64,
 }
 
 impl<'a> Archive<'a> {
-    fn begin(file: &'a mut File, path: &'a Path, level: i32, now: Wall) -> Result<Self, BackupError> {
-        let encoder = zstd::Encoder::new(Hashing::new(file), level.clamp(1, 19)).and_then(|mut encoder| {
+    pub(super) fn begin(
+        file: &'a mut File,
+        path: &'a Path,
+        level: i32,
+        recipient: Option<&Recipient>,
+        keys: &Keys,
+        now: Wall,
+    ) -> Result<Self, BackupError> {
+        let encoder = Out::begin(file, recipient, keys).and_then(|out| {
+            let mut encoder = zstd::Encoder::new(out, level.clamp(1, 19))?;
             encoder.include_checksum(true)?;
             Ok(encoder)
         });
@@ -181,7 +222,7 @@ impl<'a> Archive<'a> {
         })
     }
 
-    fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
+    pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         self.append(name, bytes.len() as u64, &mut &bytes[..])
     }
 
@@ -197,7 +238,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Adds a file as long as it is now; what is added to it meanwhile is not in the backup.
-    fn add_file(&mut self, name: &str, folder: &Folder, from: &str) -> Result<(), BackupError> {
+    pub(super) fn add_file(&mut self, name: &str, folder: &Folder, from: &str) -> Result<(), BackupError> {
         let mut file = match folder.open_regular(from) {
             Ok(file) => file,
             Err(error) if error.is_not_found() => return Ok(()),
@@ -216,12 +257,12 @@ impl<'a> Archive<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), BackupError> {
+    pub(super) fn finish(mut self) -> Result<(), BackupError> {
         let manifest = serde_json::to_vec(&self.manifest).unwrap_or_default();
         self.add(MANIFEST, &manifest)?;
         let path = self.path;
-        let finish = self.tar.finish().and_then(zstd::Encoder::finish).and_then(Hashing::finish);
-        finish.map(drop).map_err(|source| failed("write", path, source))
+        let finish = self.tar.finish().and_then(zstd::Encoder::finish).and_then(Out::finish);
+        finish.map_err(|source| failed("write", path, source))
     }
 }
 

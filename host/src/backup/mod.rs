@@ -1,25 +1,28 @@
 //! Backups: everything of a store in one file, verified as it is written, and put back only as a whole.
 //!
 //! ```text
-//! <data>/backups/backup-{number}-{uuid}.tar.zst
+//! <data>/backups/backup-{number}-{uuid}.tar.zst      (or another directory; `.tar.zst.age` where it is encrypted)
 //!     backup.json                  what it is: format, number, time, store, the newest snapshot
 //!     config/…                     the configuration's files, which hold no secret but references
-//!     snapshots/snapshot-….json    the snapshots, and the marks beside them
+//!     snapshots/snapshot-….json    the snapshots, the marks beside them, and what is left of purged ones
 //!     ghost.db                     a consistent copy: history, states, findings
 //!     audit.jsonl                  the audit log, at least as long as the snapshots know it
 //!     MANIFEST.json                name, size and SHA-256 of each of these
 //! ```
 //!
 //! It is an ordinary tar archive, so its contents can be had without ghostd. Keys of the installation are in none.
-//! Behind it stands what all its bytes hash to, in a frame that zstd passes over.
+//! Behind it stands what all its bytes hash to, in a frame that zstd passes over; of an encrypted one, whose every
+//! chunk is authenticated, the audit log has the hash.
 //!
 //! Owns: that file, and the order in which things go into it so that it is consistent while the store is written
 //! to: snapshots, then database, then audit log, each knowing at least what the one before knows. Must not know: when
 //! a backup is made, what is configured.
 
 mod create;
+mod crypt;
 mod read;
 mod restore;
+mod rewrite;
 mod tar;
 #[cfg(test)]
 mod tests;
@@ -32,9 +35,11 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Digest, Previous, SnapshotId, StoreRef, Wall};
 use crate::store::{DiskError, LockError, StoreError};
 
-pub use create::{Created, Options, create, prune};
-pub use read::{Contents, Listed, list, resolve, verify};
+pub use create::{Created, Options, create, newest, prune, surplus};
+pub use crypt::{KeyError, Keys, Recipient};
+pub use read::{Contents, Listed, digest_of, is_encrypted, list, resolve, verify};
 pub use restore::{Restored, restore};
+pub use rewrite::{Fate, Purge, Swept, sweep};
 pub use tar::TarError;
 
 /// The version of the form that this program writes.
@@ -66,6 +71,12 @@ pub struct Info {
     /// Why the database is not in it, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub without_database: Option<String>,
+    /// Snapshots that were purged from it after it was made; their tombstones are in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purged: Vec<SnapshotId>,
+    /// The line of the audit log of the last purge that it obeys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purged_at_line: Option<u64>,
 }
 
 /// A file in a backup.
@@ -134,6 +145,12 @@ pub enum BackupError {
         ours: String,
     },
     /// There is none of that name.
-    #[error("there is no backup `{0}`")]
+    #[error("there is no backup `{0}` (`ghostd backup list` names them)")]
     NotFound(String),
+    /// It is encrypted, and no key was given that opens it.
+    #[error("backup `{path}` is encrypted, and no key that was given opens it (give one with `--identity FILE`)")]
+    Encrypted {
+        /// Which.
+        path: PathBuf,
+    },
 }

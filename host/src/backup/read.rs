@@ -11,12 +11,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::crypt::{self, Closed, Keys};
 use super::tar::{Member, TarError, TarReader};
 use super::trailer::{self, TRAILER_BYTES};
 use super::{BackupError, FORMAT, FileRecord, INFO, Info, MANIFEST, Manifest};
-use crate::model::SnapshotId;
+use crate::model::{Digest, SnapshotId, Wall};
 use crate::seal;
-use crate::store::{AUDIT, BACKUPS, DATABASE, DiskError, Folder, SNAPSHOTS, id_of_mark_file, id_of_snapshot_file};
+use crate::store::{
+    AUDIT, DATABASE, DiskError, Folder, SNAPSHOTS, id_of_mark_file, id_of_snapshot_file, is_tombstone_file,
+};
 
 /// How many times larger than its file the contents of a backup may be. Snapshots of a quiet machine shrink to a
 /// fiftieth; a bomb to a hundred thousandth.
@@ -26,7 +29,7 @@ const FREE_BYTES: u64 = 64 << 20;
 /// zstd's window, as a power of two: 8 MiB of memory. Ours have 2 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 const MAX_INFO_BYTES: u64 = 64 << 10;
-const MAX_MARK_BYTES: u64 = 64 << 10;
+pub(super) const MAX_MARK_BYTES: u64 = 64 << 10;
 const MAX_CONFIG_BYTES: u64 = 16 << 20;
 const MAX_MANIFEST_BYTES: u64 = 512 << 20;
 
@@ -37,9 +40,15 @@ pub struct Listed {
     pub number: u64,
     /// Where it is.
     pub path: PathBuf,
+    /// Its name.
+    pub id: SnapshotId,
+    /// When it was begun, as its name says.
+    pub created_at: Wall,
     /// Bytes of the file.
     pub size_bytes: u64,
-    /// What it says it is; absent where its beginning cannot be read.
+    /// Whether it takes a key to read it.
+    pub encrypted: bool,
+    /// What it says it is; absent where its beginning cannot be read, or not without a key.
     pub info: Option<Info>,
 }
 
@@ -58,27 +67,29 @@ pub struct Contents {
     pub content_bytes: u64,
 }
 
-/// The backups of a data directory, newest first. Only their beginnings are read.
-pub fn list(data_directory: &Path) -> Result<Vec<Listed>, BackupError> {
-    let folder = Folder::open(&data_directory.join(BACKUPS))?;
+/// The backups in a directory, newest first. Only their beginnings are read.
+pub fn list(directory: &Path, keys: &Keys) -> Result<Vec<Listed>, BackupError> {
+    let folder = Folder::open(directory)?;
     let mut listed = Vec::new();
     for name in folder.names()? {
-        let Some(number) = number_of(&name) else { continue };
+        let Some((number, id)) = parts_of(&name) else { continue };
         let Some(size_bytes) = folder.size_of(&name)? else { continue };
         let path = folder.path().join(&name);
-        let info = open_file(&path).and_then(|file| Opened::of(file, &path)).and_then(|mut opened| opened.info()).ok();
-        listed.push(Listed { number, path, size_bytes, info });
+        let info =
+            open_file(&path).and_then(|file| Opened::of(file, &path, keys)).and_then(|mut opened| opened.info()).ok();
+        let encrypted = is_encrypted(&path);
+        listed.push(Listed { number, path, id, created_at: id.time(), size_bytes, encrypted, info });
     }
     listed.sort_by_key(|backup| std::cmp::Reverse(backup.number));
     Ok(listed)
 }
 
 /// The file of a backup by its number, its id or the beginning of that, its path, or `latest`.
-pub fn resolve(data_directory: &Path, name: &str) -> Result<PathBuf, BackupError> {
+pub fn resolve(directory: &Path, name: &str) -> Result<PathBuf, BackupError> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
-    let folder = Folder::open(&data_directory.join(BACKUPS))?;
+    let folder = Folder::open(directory)?;
     let mut names: Vec<(u64, String)> =
         folder.names()?.into_iter().filter_map(|file| number_of(&file).map(|number| (number, file))).collect();
     names.sort();
@@ -100,20 +111,49 @@ pub fn resolve(data_directory: &Path, name: &str) -> Result<PathBuf, BackupError
 
 /// Reads all of a backup and holds every byte of it to account. `progress` is told how many of how many bytes of the
 /// file were read.
-pub fn verify(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Contents, BackupError> {
-    read_through(path, &mut |_| Ok(Box::new(io::sink())), progress)
+pub fn verify(path: &Path, keys: &Keys, progress: &mut dyn FnMut(u64, u64)) -> Result<Contents, BackupError> {
+    read_through(path, keys, &mut |_| Ok(Box::new(io::sink())), progress)
+}
+
+/// Whether it takes a key to read a backup, as its name says.
+pub fn is_encrypted(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == &crypt::SUFFIX[1..])
+}
+
+/// What all bytes of a backup's file hash to: what the audit log says of it can be held against that without a key.
+pub fn digest_of(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Digest, BackupError> {
+    use sha2::Digest as _;
+    let fail = |source| DiskError { operation: "read", path: path.to_owned(), source };
+    let mut file = open_file(path)?;
+    let size = file.metadata().map_err(fail)?.len();
+    let mut hasher = sha2::Sha256::new();
+    let (mut buffer, mut done) = (vec![0; 64 << 10], 0);
+    loop {
+        let count = file.read(&mut buffer).map_err(fail)?;
+        if count == 0 {
+            return Ok(Digest::finish(hasher));
+        }
+        hasher.update(&buffer[..count]);
+        done += count as u64;
+        progress(done, size);
+    }
 }
 
 /// The file name of a backup.
-pub(super) fn file_name(number: u64, id: SnapshotId) -> String {
-    format!("backup-{number:06}-{id}.tar.zst")
+pub(super) fn file_name(number: u64, id: SnapshotId, encrypted: bool) -> String {
+    format!("backup-{number:06}-{id}.tar.zst{}", if encrypted { crypt::SUFFIX } else { "" })
 }
 
 /// The number in a backup's file name; `None` for any other name.
 pub(super) fn number_of(name: &str) -> Option<u64> {
+    parts_of(name).map(|(number, _)| number)
+}
+
+/// The number and the id in a backup's file name; `None` for any other name.
+pub(super) fn parts_of(name: &str) -> Option<(u64, SnapshotId)> {
     let number = name.strip_prefix("backup-")?.split_once('-')?.0.parse().ok()?;
     let id = id_in(name)?.parse().ok()?;
-    (file_name(number, id) == name).then_some(number)
+    (file_name(number, id, name.ends_with(crypt::SUFFIX)) == name).then_some((number, id))
 }
 
 /// The numbers that are taken.
@@ -122,16 +162,17 @@ pub(super) fn numbers(folder: &Folder) -> Result<Vec<u64>, BackupError> {
 }
 
 /// Where the content of a member goes.
-pub(super) type Sink<'a> = dyn FnMut(&Member) -> Result<Box<dyn Write>, BackupError> + 'a;
+pub(super) type Sink<'a> = dyn FnMut(&Member) -> Result<Box<dyn Write + 'a>, BackupError> + 'a;
 
 /// Reads all of it, gives the contents to `sink`, and says only at the end whether they are what was written: until
 /// then they are to be believed nothing.
 pub(super) fn read_through(
     path: &Path,
+    keys: &Keys,
     sink: &mut Sink<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Contents, BackupError> {
-    let mut opened = Opened::open_whole(path)?;
+    let mut opened = Opened::open_whole(path, keys)?;
     let info = opened.info()?;
     let mut contents =
         Contents { info, snapshots: 0, has_database: false, has_audit: false, content_bytes: opened.content_bytes };
@@ -157,7 +198,7 @@ pub(super) fn read_through(
                 opened.check_snapshot(&contents.info, id, &bytes)?;
                 opened.give(&member, &bytes, sink)?;
             }
-            Kind::Mark => {
+            Kind::Mark | Kind::Tombstone => {
                 let bytes = opened.record(&member, MAX_MARK_BYTES)?;
                 opened.give(&member, &bytes, sink)?;
             }
@@ -196,6 +237,7 @@ enum Kind {
     Config,
     Snapshot(SnapshotId),
     Mark,
+    Tombstone,
     Database,
     Audit,
     Manifest,
@@ -214,6 +256,7 @@ impl Kind {
                 Some((SNAPSHOTS, rest)) => match (id_of_snapshot_file(rest), id_of_mark_file(rest)) {
                     (Some(id), _) => Self::Snapshot(id),
                     (_, Some(_)) => Self::Mark,
+                    _ if is_tombstone_file(rest) => Self::Tombstone,
                     _ => Self::Unknown,
                 },
                 _ => Self::Unknown,
@@ -239,7 +282,7 @@ impl Read for Counted {
 /// A backup that is being read.
 struct Opened {
     path: PathBuf,
-    tar: TarReader<zstd::Decoder<'static, io::BufReader<Counted>>>,
+    tar: TarReader<zstd::Decoder<'static, io::BufReader<Box<dyn Read>>>>,
     records: Vec<FileRecord>,
     size_bytes: u64,
     count: std::rc::Rc<std::cell::Cell<u64>>,
@@ -248,23 +291,36 @@ struct Opened {
 
 impl Opened {
     /// Opens one whose every byte is what was written, or was written by somebody who could mend the trailer too.
-    fn open_whole(path: &Path) -> Result<Self, BackupError> {
+    fn open_whole(path: &Path, keys: &Keys) -> Result<Self, BackupError> {
         let fail = |source| DiskError { operation: "read", path: path.to_owned(), source };
         let mut file = open_file(path)?;
+        if begins_encrypted(&mut file).map_err(fail)? {
+            return Self::of(file, path, keys);
+        }
         let size = file.metadata().map_err(fail)?.len();
         match trailer::check(&mut file, size).map_err(fail)? {
-            Ok(()) => Self::of(file, path),
+            Ok(()) => Self::of(file, path, keys),
             Err(reason) => Err(BackupError::Damaged { path: path.to_owned(), reason }),
         }
     }
 
-    fn of(file: File, path: &Path) -> Result<Self, BackupError> {
+    fn of(mut file: File, path: &Path, keys: &Keys) -> Result<Self, BackupError> {
         let fail = |source| DiskError { operation: "open", path: path.to_owned(), source };
         let size_bytes = file.metadata().map_err(fail)?.len();
+        let is_encrypted = begins_encrypted(&mut file).map_err(fail)?;
         let count = std::rc::Rc::default();
-        let counted =
-            Counted { file: file.take(size_bytes.saturating_sub(TRAILER_BYTES)), count: std::rc::Rc::clone(&count) };
-        let decoder = zstd::Decoder::new(counted).and_then(|mut decoder| {
+        let length = if is_encrypted { size_bytes } else { size_bytes.saturating_sub(TRAILER_BYTES) };
+        let counted = Counted { file: file.take(length), count: std::rc::Rc::clone(&count) };
+        let input: Box<dyn Read> = if is_encrypted {
+            crypt::open(counted, keys).map_err(|closed| match closed {
+                Closed::NoKey => BackupError::Encrypted { path: path.to_owned() },
+                Closed::Damaged(reason) => BackupError::Damaged { path: path.to_owned(), reason },
+                Closed::Io(source) => fail(source).into(),
+            })?
+        } else {
+            Box::new(counted)
+        };
+        let decoder = zstd::Decoder::new(input).and_then(|mut decoder| {
             decoder.window_log_max(MAX_WINDOW_LOG)?;
             Ok(decoder)
         });
@@ -359,5 +415,16 @@ fn open_file(path: &Path) -> Result<File, BackupError> {
 }
 
 fn id_in(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(crypt::SUFFIX).unwrap_or(name);
     name.strip_prefix("backup-")?.split_once('-')?.1.strip_suffix(".tar.zst")
+}
+
+/// What a file is goes by its first bytes: a name can be given to anything. The file is left at its beginning.
+fn begins_encrypted(file: &mut File) -> io::Result<bool> {
+    use std::io::Seek as _;
+    const MARK: &[u8] = b"age-encryption.org/";
+    let mut head = Vec::new();
+    file.take(MARK.len() as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok(head == MARK)
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{BackupError, Contents, read};
+use super::{BackupError, Contents, Keys, read};
 use crate::audit;
 use crate::model::{SnapshotId, StoreRef, Wall};
 use crate::store::{
@@ -54,6 +54,7 @@ struct Standing {
 /// Puts a backup back into a data directory, which nobody may be using. The next start of the store completes it.
 pub fn restore(
     backup: &Path,
+    keys: &Keys,
     data_directory: &Path,
     now: Wall,
     progress: &mut dyn FnMut(u64, u64),
@@ -66,6 +67,7 @@ pub fn restore(
     let mut purged = Vec::new();
     let contents = read::read_through(
         backup,
+        keys,
         &mut |member| {
             let id =
                 member.name.rsplit_once('/').and_then(|(_, name)| id_of_snapshot_file(name).or(id_of_mark_file(name)));
@@ -92,7 +94,8 @@ pub fn restore(
             ours: ours.id.to_string(),
         });
     }
-    if !staging.has(&format!("{SNAPSHOTS}/{}", snapshot_file(info.newest.id))) && purged.is_empty() {
+    let is_there = staging.has(&format!("{SNAPSHOTS}/{}", snapshot_file(info.newest.id)));
+    if !is_there && purged.is_empty() && !info.purged.contains(&info.newest.id) {
         let reason = format!("its newest snapshot `{}` is not in it", info.newest.id);
         return Err(BackupError::Damaged { path: backup.to_owned(), reason });
     }
@@ -234,7 +237,7 @@ impl Staging {
             let why = contents.info.without_database.clone();
             return Ok(Some(format!("it is not in the backup: {}", why.unwrap_or_default())));
         }
-        if standing.purged_at_line > backup_line {
+        if standing.purged_at_line > backup_line.max(contents.info.purged_at_line.unwrap_or(0)) {
             return Ok(Some("something was purged since, and the backup's history may still hold it".to_owned()));
         }
         match check_database(&self.path.join(DATABASE)).map(|said| said.first().cloned()) {

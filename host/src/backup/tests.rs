@@ -45,7 +45,13 @@ fn only(count: u64) -> Policy {
 }
 
 fn make(dir: &Path) -> Created {
+    make_for(dir, None)
+}
+
+fn make_for(dir: &Path, recipient: Option<Recipient>) -> Created {
     let options = Options {
+        directory: dir.join(BACKUPS),
+        recipient,
         level: 3,
         config: vec![("ghostd.toml".to_owned(), b"[snapshot]\n".to_vec())],
         ghostd_version: "0.1.0".to_owned(),
@@ -54,7 +60,7 @@ fn make(dir: &Path) -> Created {
 }
 
 fn put_back(backup: &Path, dir: &Path) -> Result<Restored, BackupError> {
-    restore(backup, dir, at(9_000).wall, &mut |_, _| {})
+    restore(backup, &Keys::default(), dir, at(9_000).wall, &mut |_, _| {})
 }
 
 fn listed(dir: &Path) -> Vec<(u64, SnapshotId, bool)> {
@@ -136,22 +142,23 @@ fn a_backup_is_made_beside_the_writer_listed_and_whole() {
     assert_eq!((created.snapshots, created.info.number, created.info.newest_sequence), (5, 1, 8));
     assert_eq!(created.info.without_database, None);
     capture(&mut store, &at(6_000));
-    let contents = verify(&created.path, &mut |_, _| {}).unwrap();
+    let contents = verify(&created.path, &Keys::default(), &mut |_, _| {}).unwrap();
     assert_eq!((contents.snapshots, contents.has_database, contents.has_audit), (5, true, true));
     assert_eq!(contents.content_bytes, created.content_bytes);
     let second = make(dir.path());
-    let all = list(dir.path()).unwrap();
+    let backups = dir.path().join(BACKUPS);
+    let all = list(&backups, &Keys::default()).unwrap();
     assert_eq!(all.iter().map(|backup| backup.number).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(all[1].info.as_ref(), Some(&created.info));
     for name in ["1", &created.info.id.to_string(), created.path.to_str().unwrap()] {
-        assert_eq!(resolve(dir.path(), name).unwrap(), created.path, "{name}");
+        assert_eq!(resolve(&backups, name).unwrap(), created.path, "{name}");
     }
-    assert_eq!(resolve(dir.path(), "latest").unwrap(), second.path);
-    assert!(matches!(resolve(dir.path(), "3"), Err(BackupError::NotFound(_))));
+    assert_eq!(resolve(&backups, "latest").unwrap(), second.path);
+    assert!(matches!(resolve(&backups, "3"), Err(BackupError::NotFound(_))));
     let names: Vec<String> = members_of(&created.path).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names[..3], [INFO, "config/ghostd.toml", &format!("{SNAPSHOTS}/{}", snapshot_file(entries[0].id))]);
     assert_eq!(names[names.len() - 3..], ["ghost.db", "audit.jsonl", MANIFEST]);
-    assert_eq!(prune(dir.path(), 1).unwrap(), [created.path.file_name().unwrap().to_str().unwrap()]);
+    assert_eq!(prune(&backups, 1).unwrap(), [created.path.file_name().unwrap().to_str().unwrap()]);
     assert_eq!(std::fs::read_dir(dir.path().join(BACKUPS)).unwrap().count(), 1);
 }
 
@@ -284,12 +291,12 @@ fn any_changed_byte_and_any_cut_is_found_and_nothing_is_touched() {
         let mut bytes = whole.clone();
         bytes[place] ^= 1 << (place % 8);
         write(&bytes);
-        let error = verify(&damaged, &mut |_, _| {}).unwrap_err();
+        let error = verify(&damaged, &Keys::default(), &mut |_, _| {}).unwrap_err();
         assert!(error.to_string().contains("damaged"), "byte {place}: {error}");
     }
     for length in (0..whole.len()).step_by(61) {
         write(&whole[..length]);
-        assert!(verify(&damaged, &mut |_, _| {}).is_err(), "cut at {length}");
+        assert!(verify(&damaged, &Keys::default(), &mut |_, _| {}).is_err(), "cut at {length}");
     }
     let before = everything(dir.path());
     assert!(put_back(&damaged, dir.path()).is_err());
@@ -397,4 +404,50 @@ fn a_crash_or_fault_at_any_step_of_a_restore_leaves_the_old_store_or_the_new_one
         }
     }
     assert!(old > 2 && new > 8, "{old} {new}");
+}
+
+#[test]
+fn an_encrypted_backup_is_read_back_as_it_is_made_and_opens_with_its_key_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = scene(dir.path());
+    drop(store);
+    let (identity, recipient) = Keys::generate();
+    let file = dir.path().join("identity");
+    atomic_write(&file, identity.as_bytes()).unwrap();
+    let keys = Keys::read(&file).unwrap();
+    let created = make_for(dir.path(), Some(Recipient::parse(&recipient).unwrap()));
+    assert!(is_encrypted(&created.path));
+    assert_eq!(digest_of(&created.path, &mut |_, _| {}).unwrap(), created.sha256);
+    let listed = list(&dir.path().join(BACKUPS), &Keys::default()).unwrap();
+    assert_eq!((listed[0].encrypted, listed[0].info.is_none(), listed[0].number), (true, true, 1));
+    assert_eq!(verify(&created.path, &keys, &mut |_, _| {}).unwrap().snapshots, 5);
+    let whole = std::fs::read(&created.path).unwrap();
+    for name in ["snapshot-", "ustar", "backup.json"] {
+        assert!(!whole.windows(name.len()).any(|bytes| bytes == name.as_bytes()), "{name}");
+    }
+    let other = Keys::passing();
+    for wrong in [&Keys::default(), &other] {
+        let error = verify(&created.path, wrong, &mut |_, _| {}).unwrap_err();
+        assert!(matches!(error, BackupError::Encrypted { .. }), "{error}");
+    }
+    // Every byte of the header, and one in seven of the rest: each is authenticated in the same way.
+    let damaged = dir.path().join("damaged");
+    for place in (0..400).chain((400..whole.len()).step_by(7)) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        std::fs::File::create(&damaged).unwrap().write_all(&bytes).unwrap();
+        assert!(verify(&damaged, &keys, &mut |_, _| {}).is_err(), "byte {place}");
+    }
+    for length in (0..whole.len()).step_by(101) {
+        std::fs::File::create(&damaged).unwrap().write_all(&whole[..length]).unwrap();
+        assert!(verify(&damaged, &keys, &mut |_, _| {}).is_err(), "cut at {length}");
+    }
+    let fresh = tempfile::tempdir().unwrap();
+    restore(&created.path, &keys, fresh.path(), at(9_000).wall, &mut |_, _| {}).unwrap();
+    drop(open(fresh.path()));
+    assert_eq!(listed_ids(fresh.path()), listed_ids(dir.path()));
+}
+
+fn listed_ids(dir: &Path) -> Vec<SnapshotId> {
+    listed(dir).into_iter().map(|(_, id, _)| id).collect()
 }

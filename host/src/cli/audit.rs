@@ -1,18 +1,15 @@
 //! `ghostd audit`: what was done to the record, and whether the log of it is whole.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::BufReader;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use rustix::fs::{Mode, OFlags};
 use serde_json::{Value as Json, json};
 
 use super::{Failure, Places, list, output, place, when};
 use crate::audit::{self, Line};
 use crate::clock;
-use crate::store::AUDIT;
+use crate::store::audit_log;
 
 /// How many lines are shown where nothing says how many.
 const SHOWN: usize = 50;
@@ -48,15 +45,14 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
 }
 
 fn lines(places: &Places, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let path = place::paths(places)?.data_dir.join(AUDIT);
+    let data_dir = place::paths(places)?.data_dir;
     let since = when::parse_given(arguments.since.as_deref(), clock::wall())?;
     let limit = arguments.limit.unwrap_or(if since.is_some() { usize::MAX } else { SHOWN });
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let log = rustix::fs::open(&path, flags, Mode::empty()).map_err(|errno| {
-        Failure::new(format!("cannot open the audit log `{}`: {}", path.display(), std::io::Error::from(errno)))
-    })?;
+    let Some((_, mut log)) = audit_log(&data_dir)? else {
+        return Err(Failure::new(format!("there is no audit log in `{}`", data_dir.display())));
+    };
     let mut chosen: VecDeque<Line> = VecDeque::new();
-    let checked = audit::verify(&mut BufReader::new(File::from(log)), &[], &mut |line| {
+    let checked = audit::verify(&mut log, &[], &mut |line| {
         let matches = since.is_none_or(|since| line.at >= since)
             && arguments.operation.as_ref().is_none_or(|operation| line.operation == *operation);
         if matches && limit > 0 {

@@ -5,9 +5,11 @@
 //! shown.
 
 mod audit;
+mod backup;
 mod collector;
 mod completions;
 mod config;
+mod confirm;
 mod diff;
 mod doctor;
 mod events;
@@ -15,11 +17,14 @@ mod failure;
 mod findings;
 mod history;
 mod keep;
+mod key;
 mod list;
 mod output;
 mod place;
 mod plot;
+mod progress;
 mod prune;
+mod purge;
 mod redact;
 mod repair;
 mod run;
@@ -89,6 +94,11 @@ enum Command {
     Unkeep(keep::Unkeep),
     /// Apply retention now, or say what it would remove and why
     Prune(prune::Arguments),
+    /// Take something out of snapshots, history, published files and backups, for good
+    Purge(purge::Arguments),
+    /// Backups: everything of the store in one file; make, list, verify, restore
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Make the catalog anew from the files, and set damaged files aside
     Repair,
     /// How the machine and ghostd are now; the exit status says it too
@@ -99,6 +109,9 @@ enum Command {
     Findings(findings::Arguments),
     /// What is measured; with a name, that metric over time: a plot, CSV or JSON
     History(history::Arguments),
+    /// The key that seals snapshots: make one, show it
+    #[command(subcommand)]
+    Key(key::Command),
     /// What was done to the record; `audit verify` checks that the log of it is whole
     Audit(audit::Arguments),
     /// Collectors: what runs, what a component asks for, its log
@@ -145,11 +158,14 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Keep(arguments) => keep::keep(places, &arguments),
         Command::Unkeep(arguments) => keep::unkeep(places, &arguments),
         Command::Prune(arguments) => prune::run(places, &arguments),
+        Command::Purge(arguments) => purge::run(places, &arguments),
+        Command::Backup(command) => backup::run(places, &command),
         Command::Repair => repair::run(places),
         Command::Status => status::run(places),
         Command::Events(arguments) => events::run(places, &arguments),
         Command::Findings(arguments) => findings::run(places, &arguments),
         Command::History(arguments) => history::run(places, &arguments),
+        Command::Key(command) => key::run(places, &command),
         Command::Audit(arguments) => audit::run(places, &arguments),
         Command::Collector(command) => collector::run(places, command),
         Command::Config(command) => config::run(places, command),

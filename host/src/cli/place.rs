@@ -67,6 +67,7 @@ pub(crate) fn read_config(paths: &Paths, overrides: &[Override]) -> Result<Loade
         },
         is_secret: &is_secret,
         digest: Some(&digest),
+        recipient: &|text| crate::backup::Recipient::parse(text).map(drop),
     };
     Config::load(paths, overrides, &hooks).map_err(|error| match error {
         LoadError::Faults(faults) => Failure::new(faults.to_string()),

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::progress::Progress;
 use super::writer::{self, Writer};
 use super::{Failure, Place, Places, output};
-use crate::store::Repaired;
+use crate::store::{Repaired, check_and_copy};
 
 pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let place = Place::find(places)?;
@@ -12,9 +13,13 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
         return Err(Failure::new(format!("a daemon writes to `{}`", place.paths.data_dir.display()))
             .hint("end it first (`systemctl stop ghostd`): a repair needs the store for itself"));
     };
-    let repaired = store.repair(clock.now().wall, &mut |_, _| {})?;
+    let progress = Progress::count("snapshots");
+    let repaired = store.repair(clock.now().wall, &mut |done, all| progress.at(done, all))?;
+    drop(progress);
     // What is wrong and could not be put right is a bad answer; what was set aside is dealt with.
     let fine = repaired.left.is_empty();
+    // History goes on from this copy, should the database be lost.
+    check_and_copy(store.directory().path())?;
     if places.json {
         output::print_json(&repaired);
     } else {

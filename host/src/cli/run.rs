@@ -16,7 +16,8 @@ use crate::daemon::{self, Setup, Told};
 use crate::memory;
 use crate::model::SnapshotFinding;
 use crate::recorder::Recorder;
-use crate::store::{DatabaseStart, ExclusiveStore, LockError, Source, StartReport, StoreError};
+use crate::sealer::Sealer;
+use crate::store::{ExclusiveStore, LockError, Source, StartReport, StoreError};
 use crate::wiring::{self, Machinery};
 
 pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
@@ -38,16 +39,21 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let machinery = Machinery::new(config, Some(&store.directory().cache()))?;
     greet(&machinery.config, &paths, &socket);
 
+    let sealer = sealer(&machinery.config, &clock)?;
+    store.rotate_audit_at(machinery.config.security.audit_rotate.0);
     let history = wiring::history(&machinery.config);
     let policy = wiring::policy(&machinery.config.store);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let listener = control::listen(&socket)?;
         store.set_control_socket(Some(&socket))?;
-        let recorder = Recorder::start(store, clock, history, policy)?;
+        let notices = store.notices().to_vec();
+        let recorder = Recorder::start(store, clock, history, policy, sealer)?;
+        notices.iter().for_each(|notice| recorder.notices.add(notice));
         let places = places.clone();
         let reload = Box::new(move || reload(&places));
-        let setup = Setup { machinery, recorder, memory, listener, reload, watcher: Box::new(tell) };
+        let config_file = paths.config_file.clone();
+        let setup = Setup { machinery, recorder, memory, listener, config_file, reload, watcher: Box::new(tell) };
         daemon::run(setup).await?;
         Ok(ExitCode::SUCCESS)
     });
@@ -55,6 +61,12 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     // A thread that waits for a dead mount or a compiler must not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(50));
     ended
+}
+
+/// The key that seals. One that is configured and cannot be used ends a start: what is not signed today could not be
+/// told tomorrow from what somebody else has put there.
+pub(crate) fn sealer(config: &Config, clock: &Clock) -> Result<Option<Sealer>, Failure> {
+    Ok(wiring::sealer(&config.security, clock.now().boottime_ns)?)
 }
 
 fn reload(places: &Places) -> Result<Config, String> {
@@ -136,15 +148,8 @@ pub(crate) fn log_to_stderr(log: &Log) -> Result<(), Failure> {
 
 /// What a start found in the store and did about it.
 pub(crate) fn tell_start(report: &StartReport) {
-    match &report.database {
-        DatabaseStart::Opened | DatabaseStart::Created => {}
-        DatabaseStart::Lost => {
-            tracing::error!("The database is gone: history and the collectors' states are lost, snapshots are not.");
-        }
-        DatabaseStart::SetAside { path, why } => tracing::error!(
-            path = %path.display(), why,
-            "The database was damaged and is set aside: history and the collectors' states are lost, snapshots are not."
-        ),
+    if let Some(notice) = report.notice() {
+        tracing::error!("{notice}");
     }
     if !report.found.is_empty() {
         tracing::info!(

@@ -71,7 +71,12 @@ fn page(body: &Body, sha256: &str) {
         ("up for", output::duration(body.host.uptime_seconds)),
         ("load", body.host.load_average.map(|load| format!("{load:.2}")).join(" ")),
         ("sha256", sha256.to_owned()),
+        (
+            "signed by",
+            body.link.seal.as_ref().map(|seal| format!("key {}, {}", seal.number, seal.public_key)).unwrap_or_default(),
+        ),
         ("redacted", body.redactions.total.to_string()),
+        ("notice", body.notices.join("; ")),
     ];
     for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         output::line(format!("{name:<10} {}", output::escaped(value)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{Failure, Place, Places, output, run};
+use crate::chain::chain;
 use crate::clock::Clock;
 use crate::control::{self, Answer, Request};
 use crate::model::{SnapshotId, Trigger};
@@ -79,10 +80,13 @@ fn alone(
     let next = store.next_heartbeat_sequence();
     let memory = memory::recall(loaded, &shown, next, &now, carry);
     let (history, policy) = (wiring::history(&config), wiring::policy(&config.store));
+    let sealer = run::sealer(&config, &clock)?;
+    let heads = wiring::head_places(&config.security);
     let machinery = Machinery::new(config, Some(&cache))?;
-    let taken =
-        once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important).map_err(Failure::new)?;
-    let recorder = Recorder::start(store, clock, history, policy)?;
+    let notices = store.notices().to_vec();
+    let taken = once::take(machinery, memory, Trigger::Manual, arguments.reason, arguments.important, notices)
+        .map_err(Failure::new)?;
+    let recorder = Recorder::start(store, clock, history, policy, sealer)?;
     let (sender, receiver) = std::sync::mpsc::channel();
     recorder.snapshot(taken.capture, move |result| {
         let _ = sender.send(result);
@@ -90,6 +94,9 @@ fn alone(
     let result = receiver.recv();
     recorder.stop();
     let stored: Stored = result.map_err(|_| Failure::new("the recorder ended"))?.map_err(Failure::new)?;
+    if let Err(error) = heads.tell(&stored.head) {
+        tracing::error!(error = chain(&error), "The head of the chain is not published.");
+    }
     tell(places, stored.id, stored.sequence, &stored.path, &taken.failed)
 }
 

@@ -45,7 +45,12 @@ pub(crate) fn open(place: &Place) -> Result<Writer, Failure> {
 
 /// Asks the daemon. What it refused is a failure here.
 pub(crate) fn ask(socket: &std::path::Path, request: &Request) -> Result<Answer, Failure> {
-    match control::ask(socket, request, PATIENCE)? {
+    ask_for(socket, request, PATIENCE)
+}
+
+/// The same of what takes long.
+pub(crate) fn ask_for(socket: &std::path::Path, request: &Request, patience: Duration) -> Result<Answer, Failure> {
+    match control::ask(socket, request, patience)? {
         Answer::Failed { error } => Err(Failure::new(error)),
         answer => Ok(answer),
     }

@@ -13,6 +13,10 @@ pub enum Part {
     Heartbeat,
     /// `[store]`.
     Store,
+    /// `[backup]`.
+    Backup,
+    /// `[security]`, but for what is removed.
+    Security,
     /// `[security.sanitize]`.
     Sanitize,
     /// `[log]`.
@@ -65,6 +69,8 @@ impl Config {
             (Part::Snapshot, self.snapshot == new.snapshot),
             (Part::Heartbeat, self.heartbeat == new.heartbeat),
             (Part::Store, self.store == new.store),
+            (Part::Backup, self.backup == new.backup),
+            (Part::Security, self.security == new.security),
             (Part::Sanitize, self.sanitize == new.sanitize),
             (Part::Log, self.log == new.log),
             (Part::Clock, self.clock == new.clock),

@@ -19,6 +19,7 @@ pub(super) struct Raw {
     pub(super) snapshot: Snapshot,
     pub(super) heartbeat: Heartbeat,
     pub(super) store: Store,
+    pub(super) backup: Backup,
     pub(super) security: Security,
     pub(super) log: Log,
     pub(super) clock: Clock,
@@ -105,10 +106,53 @@ pub(super) struct Store {
     pub(super) verify_every: Span,
 }
 
+/// Everything of the store in one file, for the day that the disk is gone.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Backup {
+    /// Whether they are made by themselves.
+    pub(super) enabled: bool,
+    /// The time from one backup to the next. 1 second to 365 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "365d"))]
+    pub(super) every: Span,
+    /// The newest backups, as many as this, stay; older ones are removed. 1 to 10,000.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) keep: u32,
+    /// zstd's level. 1 to 19.
+    #[schemars(range(min = 1, max = 19))]
+    pub(super) level: u32,
+    /// A directory of their own, which must be there. Relative to the configuration file. Optional: by default
+    /// `backups` in the data directory.
+    #[schemars(length(min = 1))]
+    pub(super) dir: Option<String>,
+    /// Encrypts them to this age recipient (`age1...`). Optional: by default they are not encrypted.
+    #[schemars(length(min = 1, max = 128))]
+    pub(super) recipient: Option<String>,
+}
+
 /// What protects the records.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Security {
+    /// The file of the key that signs every snapshot, mode 0600. Relative to the configuration file. Optional: by
+    /// default none is signed.
+    #[schemars(length(min = 1))]
+    pub(super) seal_key_file: Option<String>,
+    /// How long each key signs before it gives way to the next and is destroyed. 1 second to 365 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "365d"))]
+    pub(super) seal_key_every: Span,
+    /// A file, elsewhere, that the name and hash of each snapshot are appended to. Relative to the configuration file.
+    /// Optional.
+    #[schemars(length(min = 1))]
+    pub(super) head_file: Option<String>,
+    /// Whether syslog is told the name and hash of each snapshot.
+    pub(super) head_syslog: bool,
+    /// A URL that the name and hash of each snapshot are posted to, as JSON. Optional.
+    #[schemars(length(min = 1, max = 2048))]
+    pub(super) head_webhook: Option<String>,
+    /// The size at which the audit log goes on in a new file. 4 KiB to 1 GiB.
+    #[schemars(extend("x-ghostd-min" = "4KiB", "x-ghostd-max" = "1GiB"))]
+    pub(super) audit_rotate: Size,
     pub(super) sanitize: Sanitize,
 }
 

@@ -21,6 +21,10 @@ pub struct Config {
     pub heartbeat: Heartbeat,
     /// What is kept.
     pub store: Store,
+    /// Backups.
+    pub backup: Backup,
+    /// Who can prove what was written.
+    pub security: Security,
     /// What is removed beside the built-in rules.
     pub sanitize: Sanitize,
     /// ghostd's own log.
@@ -95,6 +99,42 @@ pub struct Store {
     /// How often every file is checked.
     #[serde(serialize_with = "serialize_duration")]
     pub verify_every: Duration,
+}
+
+/// `[security]`, but for what is removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Security {
+    /// The key that signs.
+    pub seal_key_file: Option<PathBuf>,
+    /// How long each key signs.
+    #[serde(serialize_with = "serialize_duration")]
+    pub seal_key_every: Duration,
+    /// A file that heads are appended to.
+    pub head_file: Option<PathBuf>,
+    /// Whether syslog is told heads.
+    pub head_syslog: bool,
+    /// A URL that heads are posted to.
+    pub head_webhook: Option<String>,
+    /// The size at which the audit log goes on in a new file.
+    pub audit_rotate: ByteSize,
+}
+
+/// `[backup]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Whether they are made by themselves.
+    pub enabled: bool,
+    /// From one to the next.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// How many stay.
+    pub keep: u32,
+    /// zstd's level, 1 to 19.
+    pub level: u32,
+    /// Where they are, if not in the data directory.
+    pub dir: Option<PathBuf>,
+    /// Whom they are encrypted to, if to anybody: an age recipient.
+    pub recipient: Option<String>,
 }
 
 /// `[security.sanitize]`, in addition to the built-in rules.

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::place::Place;
 use super::raw::{self, Raw};
 use super::settings::{
-    Clock, CollectorDefaults, Config, Control, DropIns, Heartbeat, Host, Limits, Log, Snapshot, Store,
+    Backup, Clock, CollectorDefaults, Config, Control, DropIns, Heartbeat, Host, Limits, Log, Security, Snapshot, Store,
 };
 use super::tree::{Node, join};
 
@@ -31,6 +31,8 @@ pub struct Hooks<'a> {
     pub is_secret: SecretCheck<'a>,
     /// The SHA-256 of a file in lower-case hexadecimal, to hold against a pin; none leaves it to the loader.
     pub digest: Option<Digest<'a>>,
+    /// Whether a text is a recipient that backups can be encrypted to, or what is wrong with it.
+    pub recipient: &'a dyn Fn(&str) -> Result<(), String>,
 }
 
 /// Hashes a file.
@@ -39,7 +41,7 @@ pub type Digest<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 /// Judges nothing.
 impl Default for Hooks<'_> {
     fn default() -> Self {
-        Self { pattern: &|_| Ok(usize::MAX), is_secret: &|_| None, digest: None }
+        Self { pattern: &|_| Ok(usize::MAX), is_secret: &|_| None, digest: None, recipient: &|_| Ok(()) }
     }
 }
 
@@ -115,7 +117,23 @@ impl Judge<'_> {
             deadline: raw.snapshot.deadline.0.min(raw.snapshot.every.0),
         };
         let heartbeat = self.heartbeat(raw.heartbeat, &root.key("heartbeat"));
+        let at = root.key("security");
+        if let Some(url) = &raw.security.head_webhook
+            && !url.starts_with("https://")
+            && !url.starts_with("http://")
+        {
+            self.fault_with(&at.key("head_webhook"), "is no URL", "it begins with `https://` or `http://`");
+        }
+        let security = Security {
+            seal_key_file: raw.security.seal_key_file.map(|file| self.path(&file, &at.key("seal_key_file"))),
+            seal_key_every: raw.security.seal_key_every.0,
+            head_file: raw.security.head_file.map(|file| self.path(&file, &at.key("head_file"))),
+            head_syslog: raw.security.head_syslog,
+            head_webhook: raw.security.head_webhook,
+            audit_rotate: raw.security.audit_rotate.0,
+        };
         let sanitize = self.sanitize(raw.security.sanitize, &root.key("security").key("sanitize"));
+        let backup = self.backup(raw.backup, &root.key("backup"));
         let log_at = root.key("log");
         let log = Log {
             level: raw.log.level,
@@ -147,6 +165,8 @@ impl Judge<'_> {
             snapshot,
             heartbeat,
             store: store(&raw.store),
+            backup,
+            security,
             sanitize,
             log,
             clock,
@@ -169,6 +189,21 @@ impl Judge<'_> {
             }
         }
         Heartbeat { every: raw.every.0, sections: raw.sections, keep_raw: raw.keep_raw.0 }
+    }
+
+    fn backup(&mut self, raw: raw::Backup, at: &At<'_>) -> Backup {
+        if let Some(Err(reason)) = raw.recipient.as_deref().map(self.hooks.recipient) {
+            let hint = "`ghostd backup key FILE` makes a key and prints its recipient";
+            self.fault_with(&at.key("recipient"), format!("is no age recipient: {reason}"), hint);
+        }
+        Backup {
+            enabled: raw.enabled,
+            every: raw.every.0,
+            keep: raw.keep,
+            level: raw.level,
+            dir: raw.dir.map(|dir| self.path(&dir, &at.key("dir"))),
+            recipient: raw.recipient,
+        }
     }
 
     fn host(&mut self, raw: raw::Host, at: &At<'_>) -> Host {

@@ -34,6 +34,8 @@ pub(super) struct Captures {
     /// One that is being written: who waits for it.
     writing: Option<Option<UnixStream>>,
     queued: Vec<Wanted>,
+    /// Those in the snapshot that is being written.
+    notices: Vec<String>,
 }
 
 struct Capture {
@@ -71,6 +73,7 @@ impl Captures {
             running: None,
             writing: None,
             queued: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -152,7 +155,9 @@ impl Daemon {
         let Some(Capture { wanted, started, .. }) = self.captures.running.take() else { return };
         let missed = std::mem::take(&mut self.captures.missed);
         self.captures.missed_total += missed;
+        self.captures.notices = self.recorder.notices.take_unsealed();
         let about = About {
+            notices: self.captures.notices.clone(),
             trigger: wanted.trigger,
             reason: wanted.reason,
             important: wanted.important,
@@ -190,6 +195,8 @@ impl Daemon {
             Ok(stored) => {
                 self.board.snapshot_stored(&stored.shown);
                 self.captures.last = Some(stored.id);
+                self.mark_after(stored.id);
+                self.publish_head(stored.head.clone());
                 (self.watcher)(&Told::Snapshot(&stored, self.last_beat()));
                 self.event(
                     EventKind::SnapshotComplete,
@@ -200,6 +207,7 @@ impl Daemon {
                 Answer::Snapshot { id: stored.id, sequence: stored.sequence, path: stored.path }
             }
             Err(error) => {
+                self.recorder.notices.put_back(std::mem::take(&mut self.captures.notices));
                 (self.watcher)(&Told::Failed(&error));
                 tracing::error!(error, "A capture failed.");
                 self.event(

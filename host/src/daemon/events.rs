@@ -10,7 +10,7 @@ use crate::store::{Batch, StoredFinding};
 
 impl Daemon {
     /// Records what became of findings, and tells of it.
-    pub(super) fn findings_changed(&self, batch: &mut Batch, changes: &[FindingChange], now: &Moment) {
+    pub(super) fn findings_changed(&mut self, batch: &mut Batch, changes: &[FindingChange], now: &Moment) {
         for change in changes {
             let finding = &change.finding;
             let (word, severity) = match change.kind {
@@ -18,6 +18,14 @@ impl Daemon {
                 FindingChangeKind::Worse => ("worse", severity_of(finding.severity)),
                 FindingChangeKind::Resolved => ("resolved", EventSeverity::Info),
             };
+            let key = format!("finding:{}/{}", change.collector, finding.fingerprint);
+            match change.kind {
+                FindingChangeKind::Resolved => self.episode_ends(&key),
+                _ if finding.severity == Severity::Critical => {
+                    self.episode_begins(&key, &format!("critical: {}", finding.title), now);
+                }
+                _ => {}
+            }
             let data = json!({
                 "collector": &*change.collector, "fingerprint": finding.fingerprint, "severity": finding.severity,
                 "count": finding.count,
@@ -75,6 +83,13 @@ impl Daemon {
                 before.as_ref() == Some(&status) || (before.is_none() && matches!(&*status, "unknown" | "running"));
             if quiet {
                 continue;
+            }
+            // A failure that was found at the start of ghostd is older than any of its snapshots.
+            let key = format!("daemon:{name}");
+            match &*status {
+                "failed" if before.is_some() => self.episode_begins(&key, &format!("daemon {name} failed"), now),
+                "running" => self.episode_ends(&key),
+                _ => {}
             }
             let severity = match &*status {
                 "failed" => EventSeverity::Error,

@@ -6,11 +6,16 @@
 //!
 //! Owns: the order of things. It is the only place that knows everybody.
 
+mod backups;
 mod beat;
 mod capture;
+mod episodes;
 mod events;
+mod heads;
 mod loading;
+mod purge;
 mod requests;
+mod scrub;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,7 +26,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
 use crate::board::Board;
-use crate::chain::chain;
 use crate::collect::{Collectors, Every, Outcome};
 use crate::config::Config;
 use crate::control::Request;
@@ -31,7 +35,7 @@ use crate::plugins::load::Loaded;
 use crate::publish::Stored;
 use crate::recorder::Recorder;
 use crate::schedule::{Schedule, TokenBucket};
-use crate::store::{Batch, Pruned, Reader, Verification};
+use crate::store::{Batch, DatabaseCheck, Pruned, Scrub};
 use crate::wiring::{self, Machinery};
 
 /// The longest sleep: after a suspend the loop notices within this time what has become due.
@@ -58,8 +62,16 @@ enum Message {
     Stored(Result<Stored, String>),
     /// Retention ran.
     Pruned(Result<Pruned, String>),
-    /// Every stored file was read again.
-    Scrubbed(Result<Verification, String>),
+    /// A backup is durable, or is not.
+    BackedUp(Result<backups::Done, backups::Failed>),
+    /// Every page of the database was read again.
+    DatabaseChecked(Result<DatabaseCheck, String>),
+    /// The head was published, or was not.
+    HeadTold(Result<(), String>),
+    /// A purge is over; what it took for itself is free again.
+    Purged,
+    /// A part of the stored files was read again.
+    Scrubbed(Result<Scrub, String>),
     /// What `[host.versions]` answered.
     Versions(BTreeMap<String, String>),
 }
@@ -74,6 +86,8 @@ pub struct Setup {
     pub memory: Memory,
     /// The control socket.
     pub listener: UnixListener,
+    /// The configuration's file, which goes into backups.
+    pub config_file: PathBuf,
     /// Reads the configuration anew, for SIGHUP.
     pub reload: Box<dyn Fn() -> Result<Config, String>>,
     /// Told of each snapshot and beat, for a terminal.
@@ -108,8 +122,11 @@ pub(crate) struct Daemon {
     time_asker: tokio::task::JoinHandle<()>,
     exits: Arc<Option<crate::probe::processes::ExitSignal>>,
     triggered: TokenBucket,
+    backups: backups::Backups,
+    episodes: episodes::Episodes,
+    heads: heads::Heads,
     cleanup: Schedule,
-    scrub: Schedule,
+    scrubs: scrub::Scrubs,
     watch: Schedule,
     started: Moment,
     last_moment: Moment,
@@ -125,10 +142,11 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let (inbox, mut messages) = mpsc::channel(INBOX);
-    let listener = setup.listener;
     let now = setup.machinery.clock.now();
-    let mut daemon =
-        Daemon::new(setup.machinery, setup.recorder, setup.memory, setup.reload, setup.watcher, inbox.clone(), now);
+    let Setup { machinery, recorder, memory, listener, config_file, reload, watcher } = setup;
+    let backups = backups::Backups::new(&machinery.config.backup, &recorder.data_dir, config_file, &now);
+    let mut daemon = Daemon::new(machinery, recorder, memory, backups, reload, watcher, inbox.clone(), now);
+    let auditor = daemon.recorder.auditor();
     daemon.begin();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut watchdog = Watchdog::new();
@@ -146,7 +164,7 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
             Some(message) = messages.recv() => daemon.take(message),
             () = wait_for_exit(&exits) => daemon.process_ended(),
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => requests::receive(stream, inbox.clone()),
+                Ok((stream, _)) => requests::receive(stream, inbox.clone(), auditor.clone()),
                 // Out of descriptors: the next try must not come at once.
                 Err(error) => {
                     tracing::warn!(%error, "Cannot accept a connection to the control socket.");
@@ -199,10 +217,12 @@ impl Watchdog {
 }
 
 impl Daemon {
+    #[expect(clippy::too_many_arguments, reason = "it takes apart what it is set up with")]
     fn new(
         machinery: Machinery,
         recorder: Recorder,
         memory: Memory,
+        backups: backups::Backups,
         reload: Box<dyn Fn() -> Result<Config, String>>,
         watcher: Box<dyn Fn(&Told<'_>)>,
         inbox: mpsc::Sender<Message>,
@@ -215,9 +235,12 @@ impl Daemon {
             captures,
             time_asker: ask_for_the_time(&machinery),
             exits: Arc::new(machinery.context.services.exit_signal()),
+            backups,
+            episodes: episodes::Episodes::new(&now),
+            heads: heads::Heads::default(),
             triggered: TokenBucket::new(3, Duration::from_secs(10), now.boottime_ns),
             cleanup: Schedule::new(config.store.cleanup_every, now.boottime_ns),
-            scrub: Schedule::new(config.store.verify_every, after(&now, config.store.verify_every)),
+            scrubs: scrub::Scrubs::new(config.store.verify_every, &recorder.data_dir, &now),
             watch: Schedule::new(WATCH_EVERY, now.boottime_ns),
             loading: loading::Loading::default(),
             collectors: Collectors::default(),
@@ -253,6 +276,12 @@ impl Daemon {
                 "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id(),
             }),
         );
+        self.recorder.audit(
+            "start",
+            serde_json::json!({
+                "version": env!("CARGO_PKG_VERSION"), "config_sha256": self.machinery.config_sha256,
+            }),
+        );
         self.load_wanted(&now);
         let commands = config_versions(&self.machinery.config);
         if !commands.is_empty() {
@@ -270,6 +299,9 @@ impl Daemon {
     /// Does everything that is due now.
     fn tick(&mut self, now: &Moment) {
         self.notice_jumps(now);
+        for notice in self.recorder.notices.take_unsaid() {
+            self.event(EventKind::Store, EventSeverity::Critical, notice, serde_json::Value::Null);
+        }
         if self.watch.take(now.boottime_ns).is_some() {
             self.look_for_components(now);
         }
@@ -289,8 +321,11 @@ impl Daemon {
                 let _ = inbox.blocking_send(Message::Pruned(result));
             });
         }
-        if self.scrub.take(now.boottime_ns).is_some() {
+        if self.scrubs.schedule.take(now.boottime_ns).is_some() {
             self.scrub();
+        }
+        if self.backups.take(now) {
+            self.begin_backup(None, None);
         }
         if self.machinery.context.services.next_look_ns().is_some_and(|due| now.boottime_ns >= due) {
             self.machinery.context.services.look();
@@ -308,7 +343,8 @@ impl Daemon {
             Some(self.beats.schedule.next_ns()),
             Some(self.captures.schedule.next_ns()),
             Some(self.cleanup.next_ns()),
-            Some(self.scrub.next_ns()),
+            Some(self.scrubs.schedule.next_ns()),
+            self.backups.next_ns(),
             Some(self.watch.next_ns()),
             self.beats.deadline_ns(),
             self.captures.deadline_ns(),
@@ -348,7 +384,11 @@ impl Daemon {
             Message::Pruned(Ok(pruned)) => self.pruned(&pruned),
             // The recorder has reported it.
             Message::Pruned(Err(_)) => {}
-            Message::Scrubbed(result) => self.scrubbed(result),
+            Message::BackedUp(result) => self.backed_up(result, &now),
+            Message::Purged => self.backups.free(),
+            Message::HeadTold(result) => self.head_told(result),
+            Message::DatabaseChecked(result) => self.database_checked(result),
+            Message::Scrubbed(result) => self.scrubbed(result, &now),
             Message::Versions(versions) => {
                 let clean = versions.into_iter().map(|(name, text)| (name, self.clean(&text))).collect();
                 self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
@@ -430,39 +470,6 @@ impl Daemon {
             self.beats.trigger(&now);
             self.collectors.mark_collector_due("daemon", "event");
         }
-    }
-
-    /// Reads every stored file again, beside everything else.
-    fn scrub(&self) {
-        let (path, inbox) = (self.recorder.data_dir.clone(), self.inbox.clone());
-        tokio::task::spawn_blocking(move || {
-            let verified = Reader::open(&path).and_then(|reader| reader.verify(&mut |_, _| {}));
-            let _ = inbox.blocking_send(Message::Scrubbed(verified.map_err(|error| chain(&error))));
-        });
-    }
-
-    fn scrubbed(&mut self, result: Result<Verification, String>) {
-        let (severity, message, data) = match result {
-            Ok(verification) if verification.is_intact() => {
-                self.recorder.conditions.end("verify");
-                let message = format!("{} snapshots were read again, all are intact", verification.files);
-                (EventSeverity::Info, message, serde_json::Value::Null)
-            }
-            Ok(verification) => {
-                let count = verification.verdicts.len()
-                    + verification.audit.findings.len()
-                    + verification.heartbeats.altered.len();
-                let message = format!("the record is not intact: {count} faults (`ghostd verify` names them)");
-                (EventSeverity::Critical, message, serde_json::json!({"verdicts": verification.verdicts}))
-            }
-            Err(error) => {
-                (EventSeverity::Error, format!("the record cannot be verified: {error}"), serde_json::Value::Null)
-            }
-        };
-        if severity > EventSeverity::Info && self.recorder.conditions.begin("verify", message.clone()) {
-            tracing::error!("{message}");
-        }
-        self.event(EventKind::Store, severity, message, data);
     }
 
     fn pruned(&mut self, pruned: &Pruned) {
@@ -550,5 +557,7 @@ pub(crate) fn file_of(collector: &crate::config::Collector) -> Option<PathBuf> {
     }
 }
 
+pub(crate) use backups::{made_line as backup_line, report as backup_report};
 pub(crate) use beat::word;
+pub(crate) use purge::{Pattern as PurgePattern, event as purge_event, sweep as sweep_for_purge};
 pub(crate) use requests::prune_report;

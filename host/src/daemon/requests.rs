@@ -6,16 +6,19 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use super::{Daemon, Message};
+use crate::access::Access;
 use crate::collect::Collectors;
 use crate::control::{self, Answer, LogLine, PruneReport, PrunedSnapshot, Request, Status};
 use crate::model::{EventKind, EventSeverity, Moment, Trigger};
+use crate::recorder::Auditor;
 use crate::store::{Entry, Pruned};
 use crate::wiring::{self, Machinery};
 
 /// Reads a request beside the loop and hands it over.
-pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
+pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>, auditor: Auditor) {
     tokio::spawn(async move {
         if !control::is_allowed(&stream) {
+            auditor.access(refused(&stream));
             let error = "this ghostd belongs to another user".to_owned();
             return control::send_answer(stream, &Answer::Failed { error }).await;
         }
@@ -26,6 +29,19 @@ pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>) {
             Err(error) => control::send_answer(stream, &Answer::Failed { error }).await,
         }
     });
+}
+
+/// Somebody else's request to the control socket, which was not even read.
+fn refused(stream: &UnixStream) -> Access {
+    let who = stream.peer_cred().map_or_else(|_| String::new(), |peer| format!("uid {}", peer.uid()));
+    Access {
+        who,
+        from: "socket".to_owned(),
+        what: "control socket".to_owned(),
+        status: 403,
+        refused: true,
+        changes: false,
+    }
 }
 
 /// What retention did, or would do, as it is told.
@@ -49,18 +65,18 @@ pub(crate) fn prune_report(pruned: &Pruned, dry_run: bool) -> PruneReport {
 }
 
 /// An answer that is given from the recorder's thread.
-struct Later {
+pub(super) struct Later {
     stream: UnixStream,
     runtime: tokio::runtime::Handle,
 }
 
 impl Later {
     /// Inside the runtime alone.
-    fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(stream: UnixStream) -> Self {
         Self { stream, runtime: tokio::runtime::Handle::current() }
     }
 
-    fn give(self, result: Result<Answer, String>) {
+    pub(super) fn give(self, result: Result<Answer, String>) {
         let answer = result.unwrap_or_else(|error| Answer::Failed { error });
         let stream = self.stream;
         self.runtime.spawn(async move { control::send_answer(stream, &answer).await });
@@ -114,6 +130,11 @@ impl Daemon {
                     let _ = inbox.blocking_send(Message::Pruned(result));
                 });
             }
+            Request::Backup { by } => {
+                let by = self.clean(&by);
+                return self.begin_backup(Some(stream), Some(by));
+            }
+            Request::Purge(order) => return self.purge(order, Later::new(stream)),
         };
         tokio::spawn(async move { control::send_answer(stream, &answer).await });
     }
@@ -157,6 +178,7 @@ impl Daemon {
         self.time_asker = super::ask_for_the_time(&self.machinery);
         self.beats.reconfigure(&self.machinery.config, &now);
         self.captures.reconfigure(&self.machinery.config, &now);
+        self.backups.reconfigure(&self.machinery.config.backup, &now);
         self.forget_loaded();
         self.load_wanted(&now);
         let message = format!("the configuration has changed: {}", describe(&changes));

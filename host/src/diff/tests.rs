@@ -6,7 +6,7 @@ use crate::store::testing;
 
 fn body(now: &Moment, change: impl FnOnce(&mut Json)) -> Body {
     let store = StoreRef { id: StoreId::random(), epoch: 1, forked_from: None };
-    let link = ChainLink { sequence: 1, store, previous: None, audit_head: None, heartbeats: None };
+    let link = ChainLink { sequence: 1, store, previous: None, audit_head: None, heartbeats: None, seal: None };
     let mut body = testing::body(&link, now);
     change(&mut body);
     serde_json::from_value(body).unwrap()

@@ -87,12 +87,59 @@ impl SnapshotId {
         let timestamp = Timestamp::from_unix(NoContext, ns / 1_000_000_000, (ns % 1_000_000_000) as u32);
         Self(Uuid::new_v7(timestamp))
     }
+
+    /// When it was given, to the millisecond, by the clock of that time.
+    pub fn time(&self) -> Wall {
+        let (seconds, ns) = self.0.get_timestamp().map_or((0, 0), |timestamp| timestamp.to_unix());
+        Wall::from_millis(
+            i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000).saturating_add(i64::from(ns / 1_000_000)),
+        )
+    }
 }
 
 impl StoreId {
     /// A new, random name.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
+    }
+}
+
+/// A public key of Ed25519, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicKey(pub [u8; 32]);
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Digest(self.0), f)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        text.parse::<Digest>().map(|digits| Self(digits.0))
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = ParseIdError;
+
+    fn try_from(text: String) -> Result<Self, ParseIdError> {
+        text.parse()
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.to_string()
     }
 }
 

@@ -21,12 +21,12 @@ pub use alert::{
 pub use finding::{Finding, FindingState, Severity, SnapshotFinding};
 pub use health::{CallOutcome, CollectorHealth};
 pub use heartbeat::{DaemonBeat, Event, EventKind, EventSeverity, Heartbeat, HeartbeatRange, Overall, OverallStatus};
-pub use ids::{Digest, ParseIdError, SnapshotId, StoreId};
+pub use ids::{Digest, ParseIdError, PublicKey, SnapshotId, StoreId};
 pub use metric::{Bucket, Histogram, Metric, MetricFamily, MetricPoint, Reading};
 pub use section::{Completeness, Section};
 pub use snapshot::{
-    AuditHead, Body, CaptureTimes, ChainLink, FORMAT_VERSION, HostInfo, Previous, Redactions, SectionCompleteness,
-    SectionEntry, StoreRef, Trigger,
+    AuditHead, Body, CaptureTimes, ChainLink, FORMAT_VERSION, HostInfo, Previous, Redactions, SealKey,
+    SectionCompleteness, SectionEntry, StoreRef, Trigger,
 };
 pub use time::{Moment, Wall};
 pub use value::{Attributes, Value};

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attributes, CollectorHealth, Digest, HeartbeatRange, MetricFamily, SnapshotFinding, SnapshotId, StoreId, Wall,
+    Attributes, CollectorHealth, Digest, HeartbeatRange, MetricFamily, PublicKey, SnapshotFinding, SnapshotId, StoreId,
+    Wall,
 };
 
 /// The version of the body's form that this program writes.
@@ -83,6 +84,20 @@ pub struct ChainLink {
     pub audit_head: Option<AuditHead>,
     /// The heartbeats since the snapshot before.
     pub heartbeats: Option<HeartbeatRange>,
+    /// The key that signs this snapshot, where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealKey>,
+}
+
+/// A key that signs snapshots, and the one that follows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealKey {
+    /// Which it is, counted from 0, the one that `ghostd key new` made.
+    pub number: u64,
+    /// The key.
+    pub public_key: PublicKey,
+    /// The next key: made from this one, and no way back.
+    pub successor: PublicKey,
 }
 
 /// When and for how long the capture ran.
@@ -217,6 +232,9 @@ pub struct Body {
     pub findings: Vec<SnapshotFinding>,
     /// Every configured collector.
     pub collectors: Vec<CollectorHealth>,
+    /// What befell the record since the snapshot before: a history that was lost, a database that was set aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// What the sanitizer replaced.
     pub redactions: Redactions,
 }

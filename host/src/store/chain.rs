@@ -44,6 +44,9 @@ pub enum Problem {
     /// It cannot be read.
     #[error("unreadable: {0}")]
     Unreadable(String),
+    /// Nobody who could sign it has signed it.
+    #[error("unsigned: {0}")]
+    Unsigned(String),
 }
 
 /// A problem and whose it is.

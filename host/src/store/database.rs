@@ -40,7 +40,11 @@ const WAL_LIMIT_BYTES: i64 = 4 << 20;
 const BUSY_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// Statement `n` brings a database of schema `n` to schema `n + 1`. What is released is never changed, only added to.
-const MIGRATIONS: [&str; 1] = ["
+///
+/// The second repeats the end of the first: on its first day ghostd wrote databases that called themselves schema 1 and
+/// had no tables of summaries.
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE snapshots (
     id TEXT NOT NULL UNIQUE,
@@ -130,7 +134,24 @@ CREATE TABLE documents (
     document TEXT NOT NULL,
     PRIMARY KEY (namespace, key)
 ) WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE IF NOT EXISTS beat_summaries (
+    width INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    summary TEXT NOT NULL,
+    PRIMARY KEY (width, at)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sample_summaries (
+    width INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    collector TEXT NOT NULL,
+    points BLOB NOT NULL,
+    UNIQUE (width, at, collector)
+);
+CREATE INDEX IF NOT EXISTS sample_summaries_by_collector ON sample_summaries (collector, width, at);
+",
+];
 
 /// Gives rusqlite's errors the operation and the file that they are about.
 pub(super) fn refused<'a>(operation: &'static str, path: &'a Path) -> impl Fn(rusqlite::Error) -> StoreError + use<'a> {
@@ -197,9 +218,40 @@ pub(super) fn open_reader(path: &Path) -> Result<Option<Connection>, StoreError>
     };
     match version {
         0 => Ok(None),
-        1..=SCHEMA_VERSION => Ok(Some(db)),
+        1..SCHEMA_VERSION => {
+            lend_tables(&db).map_err(&fail)?;
+            Ok(Some(db))
+        }
+        SCHEMA_VERSION => Ok(Some(db)),
         found => Err(StoreError::NewerDatabase { path: path.to_owned(), found, known: SCHEMA_VERSION }),
     }
+}
+
+/// Gives a reader of an older database, which it may not bring up to date, the tables that are missing: empty ones of
+/// its own.
+fn lend_tables(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    let newest = Connection::open_in_memory()?;
+    for statements in MIGRATIONS {
+        newest.execute_batch(statements)?;
+    }
+    let mut tables = newest.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql NOT NULL")?;
+    let mut rows = tables.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, sql): (String, String) = (row.get(0)?, row.get(1)?);
+        let is_there =
+            db.prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")?.exists([&name])?;
+        if !is_there && !name.starts_with("sqlite_") {
+            db.execute_batch(&sql.replacen("CREATE TABLE", "CREATE TEMP TABLE", 1))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which file a path is now: device and inode.
+pub(super) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    path.symlink_metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Writes a consistent copy of a database to `to`, which may exist if it is empty. The writer goes on meanwhile.
@@ -259,7 +311,7 @@ fn migrate(db: &mut Connection, found: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map(drop).map_err(|errno| {
@@ -298,6 +350,32 @@ mod tests {
         }
         drop(db);
         assert!(!open_writer(&path).unwrap().1);
+    }
+
+    #[test]
+    fn a_database_of_the_first_day_is_brought_up_to_date_and_read_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ghost.db");
+        let old = include_str!("../../../tests/fixtures/store/schema-1-first-day.sql");
+        Connection::open(&path).unwrap().execute_batch(old).unwrap();
+        let count = |db: &Connection, table: &str| -> i64 {
+            db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        // Somebody who may only read finds what is there, and nothing where nothing can be.
+        let reader = open_reader(&path).unwrap().unwrap();
+        assert_eq!((count(&reader, "heartbeats"), count(&reader, "beat_summaries")), (1, 0));
+        drop(reader);
+        let version =
+            |db: &Connection| -> i64 { db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap() };
+        let (db, made) = open_writer(&path).unwrap();
+        assert_eq!((made, version(&db)), (false, SCHEMA_VERSION));
+        assert_eq!((count(&db, "heartbeats"), count(&db, "events"), count(&db, "documents")), (1, 1, 1));
+        let schema = |db: &Connection| -> Vec<String> {
+            let mut statement = db.prepare("SELECT name FROM sqlite_schema ORDER BY name").unwrap();
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        };
+        let (new, _) = open_writer(&dir.path().join("new.db")).unwrap();
+        assert_eq!(schema(&db), schema(&new));
     }
 
     #[test]

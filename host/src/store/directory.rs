@@ -24,8 +24,16 @@ pub const BACKUPS: &str = "backups";
 pub const CACHE: &str = "cache";
 
 const DIRECTORIES: [&str; 3] = [SNAPSHOTS, BACKUPS, CACHE];
-const FILES: [&str; 7] =
-    [DATABASE, "ghost.db-wal", "ghost.db-shm", AUDIT, LOCK, super::reserve::RESERVE, super::swap::JOURNAL];
+const FILES: [&str; 8] = [
+    DATABASE,
+    "ghost.db-wal",
+    "ghost.db-shm",
+    super::renew::COPY,
+    AUDIT,
+    LOCK,
+    super::reserve::RESERVE,
+    super::swap::JOURNAL,
+];
 
 /// Why a directory is not worked in.
 #[derive(Debug, thiserror::Error)]
@@ -152,12 +160,12 @@ pub fn mark_file(id: SnapshotId) -> String {
 }
 
 /// The file name of what is left of a snapshot that was purged.
-pub(super) fn tombstone_file(id: SnapshotId) -> String {
+pub fn tombstone_file(id: SnapshotId) -> String {
     format!("snapshot-{id}.purged")
 }
 
 /// Whether a file's name is a tombstone's.
-pub(super) fn is_tombstone_file(name: &str) -> bool {
+pub fn is_tombstone_file(name: &str) -> bool {
     name.strip_prefix("snapshot-")
         .and_then(|rest| rest.strip_suffix(".purged"))
         .is_some_and(|id| id.parse::<SnapshotId>().is_ok())

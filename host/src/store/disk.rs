@@ -93,6 +93,20 @@ impl Folder {
         self.write(name, bytes, RenameFlags::empty())
     }
 
+    /// Replaces a file of somebody's making with its mode and owner kept, as far as we may give it away.
+    pub fn replace_like(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let before = rustix::fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| self.failed("look at", name, errno))?;
+        self.replace(name, bytes)?;
+        let file = self.open_regular(name)?;
+        let fail = |errno| self.failed("give its mode back to", name, errno);
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(before.st_mode & 0o7777)).map_err(fail)?;
+        match rustix::fs::fchown(&file, None, Some(rustix::fs::Gid::from_raw(before.st_gid))) {
+            Ok(()) | Err(rustix::io::Errno::PERM) => Ok(()),
+            Err(errno) => Err(fail(errno)),
+        }
+    }
+
     /// Writes a file that must not exist yet and is too large to have in memory, whole or not at all, mode 0600.
     /// `check` is shown where it lies before it gets its name, and may refuse it. Durable when this returns.
     pub fn create_large<T, E: From<DiskError>>(
@@ -100,6 +114,26 @@ impl Folder {
         name: &str,
         write: impl FnOnce(&mut File) -> Result<(), E>,
         check: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write_large(name, write, check, RenameFlags::NOREPLACE)
+    }
+
+    /// The same in place of whatever has that name.
+    pub fn replace_large<T, E: From<DiskError>>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> Result<(), E>,
+        check: impl FnOnce(&Path) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.write_large(name, write, check, RenameFlags::empty())
+    }
+
+    fn write_large<T, E: From<DiskError>>(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut File) -> Result<(), E>,
+        check: impl FnOnce(&Path) -> Result<T, E>,
+        flags: RenameFlags,
     ) -> Result<T, E> {
         let (temporary, mut file) = self.open_temporary()?;
         let path = self.path.join(&temporary);
@@ -110,8 +144,12 @@ impl Folder {
                 .map_err(|source| E::from(DiskError { operation: "sync", path: self.path.join(name), source }))
         });
         let named = written.and_then(|()| check(&path)).and_then(|checked| {
-            self.rename_only(&temporary, name, RenameFlags::NOREPLACE)?;
-            self.sync().inspect_err(|_| self.forget(name))?;
+            self.rename_only(&temporary, name, flags)?;
+            self.sync().inspect_err(|_| {
+                if flags.contains(RenameFlags::NOREPLACE) {
+                    self.forget(name);
+                }
+            })?;
             Ok(checked)
         });
         named.inspect_err(|_| self.forget(&temporary))
@@ -120,6 +158,16 @@ impl Folder {
     /// Gives a file another name, which must be free. Durable when this returns.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
         self.rename_only(from, to, RenameFlags::NOREPLACE)?;
+        self.sync()
+    }
+
+    /// Makes a file that somebody else has written durable, and gives it another name, in place of whatever has that.
+    pub(super) fn take_name(&self, from: &str, to: &str) -> Result<(), DiskError> {
+        fault::hit("sync")
+            .map_err(io::Error::from)
+            .and_then(|()| self.open_regular(from).map_err(|error| error.source)?.sync_all())
+            .map_err(|source| DiskError { operation: "sync", path: self.path.join(from), source })?;
+        self.rename_only(from, to, RenameFlags::empty())?;
         self.sync()
     }
 

@@ -88,6 +88,8 @@ pub struct ExclusiveStore {
     pub(super) folder: Folder,
     pub(super) snapshots: Folder,
     pub(super) db: Connection,
+    /// Which file it is: device and inode. None while it is not to be written to.
+    pub(super) file: Option<(u64, u64)>,
     pub(super) audit: audit::Log,
     pub(super) series: SeriesIndex,
     pub(super) identity: StoreRef,
@@ -105,6 +107,8 @@ pub struct ExclusiveStore {
     pub(super) stamp: Option<String>,
     /// Deletions that were intended and could not be carried out: tried again by the next prune, or the next start.
     pub(super) unfinished: Vec<catalog::Removed>,
+    /// What befell the record and no snapshot says yet.
+    pub(super) notices: Vec<String>,
     pub(super) lock: WriterLock,
 }
 
@@ -113,17 +117,7 @@ impl ExclusiveStore {
     pub fn open(path: &Path, now: &Moment) -> Result<(Self, StartReport), StoreError> {
         let directory = StateDirectory::prepare(path)?;
         let lock = WriterLock::take(&directory.open()?, directory::LOCK, now.wall)?;
-        start::open(directory, lock, now)
-    }
-
-    /// Sets the database aside, because of an error that says that it is damaged
-    /// ([`StoreError::is_damaged_database`]), and goes on with a new one made from the files. History and states are
-    /// lost as far as the old one goes.
-    pub fn replace_database(self, error: &StoreError, now: &Moment) -> Result<(Self, StartReport), StoreError> {
-        let Self { directory, db, lock, .. } = self;
-        drop(db);
-        let aside = start::set_database_aside(&directory, error, now)?;
-        start::open(directory, lock, now).map(|(store, report)| (store, StartReport { database: aside, ..report }))
+        start::open(directory, lock, now, false)
     }
 
     /// Where it is.
@@ -146,6 +140,11 @@ impl ExclusiveStore {
         self.last_beat.saturating_add(1)
     }
 
+    /// The audit log goes on in a new file once the one that is added to has so many bytes.
+    pub fn rotate_audit_at(&mut self, bytes: u64) {
+        self.audit.rotate_at(bytes);
+    }
+
     /// Tells others where to reach the daemon.
     pub fn set_control_socket(&mut self, socket: Option<&Path>) -> Result<(), StoreError> {
         Ok(self.lock.set_control_socket(socket)?)
@@ -161,6 +160,7 @@ impl ExclusiveStore {
             previous: self.head.as_ref().map(|head| head.previous.clone()),
             audit_head,
             heartbeats: self.tally.range(),
+            seal: None,
         })
     }
 
@@ -222,6 +222,19 @@ impl ExclusiveStore {
         Ok(head)
     }
 
+    /// What befell the record and no snapshot says yet: it belongs into the next.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// Remembers what befell the record until a snapshot says it.
+    pub(super) fn note(&mut self, notice: Option<String>) -> Result<(), StoreError> {
+        let Some(notice) = notice else { return Ok(()) };
+        self.notices.push(notice);
+        let text = serde_json::to_string(&self.notices).unwrap_or_default();
+        self.transact(&Batch::default(), "note", |db| database::set_meta(db, start::NOTICES, &text)).map(drop)
+    }
+
     /// How many files the catalog does not have yet.
     pub fn uncatalogued(&self) -> usize {
         self.uncatalogued.len()
@@ -262,9 +275,11 @@ impl ExclusiveStore {
                 database::set_meta(db, start::SEALED_BEAT, &heartbeats.last.to_string())?;
             }
             settled.map_or(Ok(()), |length| database::set_meta(db, start::SETTLED, &length.to_string()))?;
+            database::set_meta(db, start::NOTICES, "[]")?;
             database::set_meta(db, start::STAMP, &stamp)
-        })
-        .map(drop)
+        })?;
+        self.notices.clear();
+        Ok(())
     }
 
     /// One transaction, retried by nobody: what it could not write is still the caller's.

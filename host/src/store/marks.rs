@@ -32,6 +32,11 @@ impl ExclusiveStore {
         self.catalogue_mark(id, Some(mark))
     }
 
+    /// The mark of a snapshot, if it has one.
+    pub fn mark_of(&self, id: SnapshotId) -> Result<Option<Mark>, StoreError> {
+        Ok(self.read_mark(id)?)
+    }
+
     /// Takes the mark from a snapshot; `false` where it had none.
     pub fn unkeep(&mut self, id: SnapshotId, by: &str, at: Wall) -> Result<bool, StoreError> {
         let name = directory::mark_file(id);

@@ -5,7 +5,8 @@
 //! <data>/snapshots/snapshot-{uuid}.keep   a mark: who wants it kept, why, since when (JSON)
 //! <data>/snapshots/snapshot-{uuid}.purged what is left of one that was purged: its place in the chain (JSON)
 //! <data>/ghost.db                         `database` describes its tables
-//! <data>/audit.jsonl                      `crate::audit` describes its lines
+//! <data>/ghost.db.copy                    a day old at most: where history goes on from when ghost.db is lost
+//! <data>/audit.jsonl                      `crate::audit` describes its lines, `audit_file` how it is rotated
 //! <data>/lock                             held by the only writer; who that is
 //! <data>/reserve                          room for the day the disk is full
 //! ```
@@ -23,6 +24,7 @@ mod chain;
 mod database;
 mod directory;
 mod disk;
+mod erase;
 mod error;
 mod exclusive;
 mod found;
@@ -35,10 +37,13 @@ mod name;
 mod prune;
 mod purge;
 mod reader;
+mod renew;
 mod repair;
 mod reserve;
 mod rollup;
 mod samples;
+mod scrub;
+mod seals;
 mod start;
 mod swap;
 #[cfg(test)]
@@ -47,6 +52,7 @@ pub(crate) mod testing;
 mod tests;
 mod verify;
 
+pub use audit_file::{AuditReader, audit_log};
 pub use batch::{
     Batch, CollectorState, Document, HandResolution, MAX_EVENTS, MAX_RESOLVED_FINDINGS, MAX_SERIES_PER_COLLECTOR,
     Points, Recorded, StoredFinding, StoredSection,
@@ -56,11 +62,12 @@ pub use chain::{Gap, Problem, Verdict};
 pub use database::{check_database, copy_database};
 pub use directory::{
     AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_mark_file,
-    id_of_snapshot_file, mark_file, snapshot_file,
+    id_of_snapshot_file, is_tombstone_file, mark_file, snapshot_file, tombstone_file,
 };
 #[cfg(test)]
 pub(crate) use disk::fault;
 pub use disk::{DiskError, Folder, TEMPORARY_PREFIX, atomic_write};
+pub use erase::erase_in_copy;
 pub use error::StoreError;
 pub use exclusive::{ExclusiveStore, Stored};
 pub use history::{BeatStretch, HistoryPoint, MAX_ROWS, NumberedEvent, Series, Span};
@@ -68,10 +75,13 @@ pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
 pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
-pub use purge::Purged;
+pub use purge::{Purged, holds_in, purge_derived};
 pub use reader::{Filter, Reader, Source};
+pub use renew::{COPY, DatabaseCheck, check_and_copy};
 pub use repair::{DAMAGED_SUFFIX, Repaired};
 pub use rollup::{BeatSummary, DaemonSummary, HOUR_SECONDS, HistoryPolicy, MINUTE_SECONDS, Summary};
+pub use scrub::Scrub;
+pub use seals::{Head, SealCheck};
 pub use start::{DatabaseStart, StartReport};
 pub use swap::Swap;
 pub use verify::{HeartbeatCheck, Verification, verify_file};

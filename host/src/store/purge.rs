@@ -2,58 +2,67 @@
 //!
 //! Owns: its way through everything that the store has. The audit log says who purged which snapshots and why, never
 //! what was looked for; a tombstone (`snapshot-{uuid}.purged`) keeps what the chain needs in each one's place; of
-//! the database the rows go, and then the bytes. Backups are not touched: they are named, and a restore puts nothing
-//! back that was purged since. Must not know: what a secret looks like; the caller says what to look for.
+//! the database the rows go, and then the bytes; of what was set aside as damaged, the files. Backups are not touched
+//! here: `crate::backup::rewrite` does that, and a restore puts nothing back that was purged since. Must not know: what
+//! a secret looks like; the caller says what to look for.
 
-use serde::Serialize;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::batch::Batch;
-use super::catalog::{self, Removed};
-use super::directory::{self, BACKUPS};
-use super::disk::Folder;
+use super::batch::{Batch, SeriesIndex};
+use super::catalog::{self, Mark, Removed};
+use super::directory;
+use super::disk::{DiskError, Folder};
+use super::erase;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
+use super::repair::DAMAGED_SUFFIX;
 use super::start::removed_of;
+use crate::audit;
 use crate::model::{SnapshotId, Wall};
 use crate::seal;
 
-/// Text columns in which something may stand that was collected, by table.
-const COLUMNS: [(&str, &str); 9] = [
-    ("sections", "section"),
-    ("states", "value"),
-    ("findings", "finding"),
-    ("findings", "by_hand"),
-    ("events", "event"),
-    ("documents", "document"),
-    ("heartbeats", "beat"),
-    ("beat_summaries", "summary"),
-    ("series", "labels"),
-];
-
 /// What was purged, and what is left for a person to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purged {
     /// The snapshots that went.
     pub snapshots: Vec<SnapshotId>,
     /// Rows of the database that went, by table.
     pub rows: std::collections::BTreeMap<String, u64>,
-    /// Files that could not be read and so were not looked through, and why.
-    pub unread: Vec<(String, String)>,
-    /// Backups that are there, any of which may still hold it.
-    pub backups: Vec<String>,
+    /// Files set aside as damaged that went.
+    pub set_aside: Vec<String>,
+    /// Marks whose reason went; the marks stay.
+    pub marks: Vec<SnapshotId>,
+    /// What could not be looked through or may not be changed, and why: it is for a person to deal with.
+    pub left: Vec<(String, String)>,
+    /// The number of the line of the audit log that says so.
+    pub audit_line: Option<u64>,
 }
 
 impl ExclusiveStore {
-    /// Purges one snapshot.
-    pub fn purge(&mut self, id: SnapshotId, by: &str, why: &str, now: Wall) -> Result<Purged, StoreError> {
-        let entry = catalog::get(&self.db, id)
-            .map_err(self.refused("read"))?
-            .ok_or_else(|| StoreError::NotFound { name: id.to_string(), hint: String::new() })?;
-        let mut purged = Purged { backups: self.backup_names()?, ..Purged::default() };
-        self.bury(vec![removed_of(&entry, Some(reason_of(why)))], by, now)?;
-        purged.snapshots.push(id);
-        self.scour()?;
+    /// Purges some snapshots, as a whole.
+    pub fn purge(
+        &mut self,
+        ids: &[SnapshotId],
+        by: &str,
+        why: &str,
+        now: Wall,
+        dry_run: bool,
+    ) -> Result<Purged, StoreError> {
+        let mut removed = Vec::new();
+        for &id in ids {
+            let entry = catalog::get(&self.db, id)
+                .map_err(self.refused("read"))?
+                .ok_or_else(|| StoreError::NotFound { name: id.to_string(), hint: String::new() })?;
+            removed.push(removed_of(&entry, Some(reason_of(why))));
+        }
+        let mut purged = Purged { snapshots: ids.to_vec(), left: self.places_left()?, ..Purged::default() };
+        if !dry_run && !removed.is_empty() {
+            purged.audit_line = Some(self.bury(removed, by, now)?);
+            erase::scour(&self.db).map_err(self.refused("vacuum"))?;
+        }
         Ok(purged)
     }
 
@@ -67,128 +76,182 @@ impl ExclusiveStore {
         now: Wall,
         dry_run: bool,
     ) -> Result<Purged, StoreError> {
-        let mut purged = Purged { backups: self.backup_names()?, ..Purged::default() };
+        let mut purged = Purged { left: self.places_left()?, ..Purged::default() };
+        // What the catalog does not have yet would be passed over.
+        while self.uncatalogued() > 0 && self.catch_up(256)? > 0 {}
         let mut removed = Vec::new();
         for entry in catalog::entries(&self.db).map_err(self.refused("list"))? {
             let name = directory::snapshot_file(entry.id);
             match self.snapshots.read(&name, seal::MAX_FILE_BYTES) {
-                Ok(bytes) if holds(&String::from_utf8_lossy(&bytes)) => {
-                    removed.push(removed_of(&entry, Some(reason_of(why))));
-                }
+                Ok(bytes) if holds_in(&bytes, holds) => removed.push(removed_of(&entry, Some(reason_of(why)))),
                 Ok(_) => {}
-                Err(error) => purged.unread.push((name, error.source.to_string())),
+                Err(error) => purged.left.push((name, error.source.to_string())),
             }
         }
         purged.snapshots = removed.iter().map(|removed| removed.id).collect();
-        if !dry_run && !removed.is_empty() {
-            self.bury(removed, by, now)?;
+        // The line comes first, also where no snapshot goes: a restore must know that rows did.
+        if !dry_run {
+            purged.audit_line = Some(self.bury(removed, by, now)?);
         }
-        let rows = &mut purged.rows;
         self.transact(&Batch::default(), "purge", |db| {
-            for (table, column) in COLUMNS {
-                let key = if table == "states" || table == "documents" || table == "beat_summaries" {
-                    None
-                } else {
-                    Some("rowid")
-                };
-                let found = match key {
-                    Some(_) => purge_by_rowid(db, table, column, holds, dry_run)?,
-                    None => purge_by_text(db, table, column, holds, dry_run)?,
-                };
-                if found > 0 {
-                    *rows.entry(table.to_owned()).or_default() += found;
-                }
-            }
+            purged.rows = erase::erase(db, holds, dry_run)?;
             Ok(())
         })?;
+        self.purge_marks(holds, dry_run, &mut purged)?;
+        self.purge_set_aside(holds, dry_run, &mut purged)?;
+        self.look_through_audit(holds, &mut purged)?;
         if !dry_run {
-            self.scour()?;
+            erase::scour(&self.db).map_err(self.refused("vacuum"))?;
+            // The copy has it still; the next is made within a day.
+            self.folder.unlink(super::renew::COPY)?;
+            self.folder.sync()?;
+            self.series = SeriesIndex::load(&self.db).map_err(self.refused("read"))?;
         }
         Ok(purged)
     }
 
-    /// The intent, the tombstones, and then the deletion as any other.
-    fn bury(&mut self, removed: Vec<Removed>, by: &str, now: Wall) -> Result<(), StoreError> {
-        self.audit.append(now, "purge", json!({ "by": by, "snapshots": removed }))?;
+    /// The intent, the tombstones, and then the deletion as any other. Gives the number of its audit line.
+    fn bury(&mut self, removed: Vec<Removed>, by: &str, now: Wall) -> Result<u64, StoreError> {
+        let line = self.audit.append(now, "purge", json!({ "by": by, "snapshots": removed }))?;
         self.audit.sync()?;
         for one in &removed {
             let text = serde_json::to_vec(one).unwrap_or_default();
             self.change(|snapshots| snapshots.replace(&directory::tombstone_file(one.id), &text))?;
         }
         self.unfinished.extend(removed);
-        self.finish_deletions(now)
+        self.finish_deletions(now)?;
+        Ok(line.sequence)
     }
 
-    /// Overwrites what deleted rows have left in the database's file and in its WAL.
-    fn scour(&mut self) -> Result<(), StoreError> {
-        let scour = || {
-            self.db.pragma_update(None, "secure_delete", true)?;
-            self.db.execute_batch("VACUUM")?;
-            self.db.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
-            self.db.pragma_update(None, "secure_delete", false)
-        };
-        scour().map_err(self.refused("vacuum"))
+    /// A reason that somebody gave for a mark goes; that it is marked stays.
+    fn purge_marks(
+        &mut self,
+        holds: &dyn Fn(&str) -> bool,
+        dry_run: bool,
+        purged: &mut Purged,
+    ) -> Result<(), StoreError> {
+        for (id, mark) in catalog::marked(&self.db).map_err(self.refused("list"))? {
+            if mark.why.as_deref().is_some_and(holds) || holds(&mark.by) {
+                purged.marks.push(id);
+                if !dry_run {
+                    self.keep(id, &Mark { by: "purged".to_owned(), why: None, ..mark })?;
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn backup_names(&self) -> Result<Vec<String>, StoreError> {
-        let mut names = Folder::open(&self.directory.path().join(BACKUPS))?.names()?;
-        names.retain(|name| name.starts_with("backup-"));
-        names.sort();
-        Ok(names)
+    /// Files that a repair has set aside, and marks and tombstones nobody knows.
+    fn purge_set_aside(
+        &mut self,
+        holds: &dyn Fn(&str) -> bool,
+        dry_run: bool,
+        purged: &mut Purged,
+    ) -> Result<(), StoreError> {
+        for name in self.snapshots.names()?.into_iter().filter(|name| name.contains(DAMAGED_SUFFIX)) {
+            match self.snapshots.read(&name, seal::MAX_FILE_BYTES) {
+                Ok(bytes) if holds_in(&bytes, holds) => {
+                    if !dry_run {
+                        self.change(|snapshots| snapshots.unlink(&name).and_then(|_| snapshots.sync()))?;
+                    }
+                    purged.set_aside.push(name);
+                }
+                Ok(_) => {}
+                Err(error) => purged.left.push((name, error.source.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    /// No line of the audit log can be taken out without breaking its chain, so one that holds it is named.
+    fn look_through_audit(&mut self, holds: &dyn Fn(&str) -> bool, purged: &mut Purged) -> Result<(), StoreError> {
+        let path = self.directory.audit();
+        let Some(mut log) = super::audit_file::read_from(&path, 0)? else { return Ok(()) };
+        let mut lines = Vec::new();
+        audit::verify(&mut log, &[], &mut |line| {
+            if holds(&line.data.to_string()) {
+                lines.push(line.sequence);
+            }
+        })
+        .map_err(|source| DiskError { operation: "read", path, source })?;
+        for line in lines {
+            let why = "its chain allows no line to be taken out".to_owned();
+            purged.left.push((format!("audit log, line {line}"), why));
+        }
+        Ok(())
+    }
+
+    /// What lies in the data directory and cannot be looked through: damaged databases, and what restores replaced.
+    fn places_left(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut left = Vec::new();
+        for name in self.folder.names()? {
+            let why = if name.starts_with("ghost.db.damaged-") {
+                "a damaged database cannot be searched; remove it once nobody needs it"
+            } else if name.starts_with("replaced-") {
+                "what a restore has replaced; remove it once nobody needs it"
+            } else {
+                continue;
+            };
+            left.push((name, why.to_owned()));
+        }
+        left.sort();
+        Ok(left)
     }
 }
+
+/// Whether bytes hold it: as they are, or in a text as JSON means it (`\"` is a quotation mark).
+pub fn holds_in(bytes: &[u8], holds: &dyn Fn(&str) -> bool) -> bool {
+    if holds(&String::from_utf8_lossy(bytes)) {
+        return true;
+    }
+    bytes.contains(&b'\\') && serde_json::from_slice(bytes).is_ok_and(|value| holds_in_value(&value, holds))
+}
+
+fn holds_in_value(value: &serde_json::Value, holds: &dyn Fn(&str) -> bool) -> bool {
+    use serde_json::Value as Json;
+    match value {
+        Json::String(text) => holds(text),
+        Json::Array(items) => items.iter().any(|item| holds_in_value(item, holds)),
+        Json::Object(object) => object.iter().any(|(key, item)| holds(key) || holds_in_value(item, holds)),
+        _ => false,
+    }
+}
+
+/// Takes it out of files of other programs' making, which are derived and written anew: of a log the lines go, any
+/// other file goes as a whole. Links are not followed. Says which files were changed.
+pub fn purge_derived(directory: &Path, holds: &dyn Fn(&str) -> bool, dry_run: bool) -> Result<Vec<String>, StoreError> {
+    let folder = match Folder::open(directory) {
+        Ok(folder) => folder,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut changed = Vec::new();
+    for name in folder.names()? {
+        if folder.size_of(&name)?.is_none() {
+            continue;
+        }
+        let bytes = folder.read(&name, MAX_DERIVED_BYTES)?;
+        if !holds_in(&bytes, holds) && !bytes.split(|&byte| byte == b'\n').any(|line| holds_in(line, holds)) {
+            continue;
+        }
+        if !dry_run {
+            if name.ends_with(".log") || name.ends_with(".jsonl") {
+                let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| !holds_in(line, holds));
+                folder.replace_like(&name, &lines.collect::<Vec<_>>().concat())?;
+            } else {
+                folder.unlink(&name)?;
+                folder.sync()?;
+            }
+        }
+        changed.push(name);
+    }
+    changed.sort();
+    Ok(changed)
+}
+
+/// The largest published file that is looked through.
+const MAX_DERIVED_BYTES: u64 = 256 << 20;
 
 fn reason_of(why: &str) -> String {
     format!("purge: {why}")
-}
-
-fn purge_by_rowid(
-    db: &rusqlite::Connection,
-    table: &str,
-    column: &str,
-    holds: &dyn Fn(&str) -> bool,
-    dry_run: bool,
-) -> rusqlite::Result<u64> {
-    let mut found = Vec::new();
-    {
-        let mut statement = db.prepare(&format!("SELECT rowid, {column} FROM {table}"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            if row.get_ref(1)?.as_str().is_ok_and(holds) {
-                found.push(row.get::<_, i64>(0)?);
-            }
-        }
-    }
-    if !dry_run {
-        let mut delete = db.prepare(&format!("DELETE FROM {table} WHERE rowid = ?1"))?;
-        for rowid in &found {
-            delete.execute([rowid])?;
-        }
-    }
-    Ok(found.len() as u64)
-}
-
-/// For tables without row ids: the text itself finds the row again.
-fn purge_by_text(
-    db: &rusqlite::Connection,
-    table: &str,
-    column: &str,
-    holds: &dyn Fn(&str) -> bool,
-    dry_run: bool,
-) -> rusqlite::Result<u64> {
-    let texts: Vec<String> = db
-        .prepare(&format!("SELECT DISTINCT {column} FROM {table}"))?
-        .query_map([], |row| row.get::<_, String>(0))?
-        .filter(|text| text.as_ref().map_or(true, |text| holds(text)))
-        .collect::<rusqlite::Result<_>>()?;
-    let verb = if dry_run { "SELECT count(*)" } else { "DELETE" };
-    let mut count = 0;
-    let mut statement = db.prepare(&format!("{verb} FROM {table} WHERE {column} = ?1"))?;
-    for text in &texts {
-        count += match dry_run {
-            true => statement.query_row([text], |row| row.get::<_, i64>(0))?.unsigned_abs(),
-            false => statement.execute([text])? as u64,
-        };
-    }
-    Ok(count)
 }

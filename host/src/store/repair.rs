@@ -80,7 +80,11 @@ impl ExclusiveStore {
                 Problem::Altered(_) | Problem::Truncated(_) | Problem::TornTail(_) => true,
                 // Of two that contradict each other the one that the audit log knows is genuine.
                 Problem::OutOfOrder(_) => !self.is_vouched_for(id, said),
-                Problem::Missing(_) | Problem::Foreign(_) | Problem::Unknown(_) | Problem::Unreadable(_) => false,
+                Problem::Missing(_)
+                | Problem::Foreign(_)
+                | Problem::Unknown(_)
+                | Problem::Unreadable(_)
+                | Problem::Unsigned(_) => false,
             };
             match verdict.id {
                 Some(id) if is_damage(id) => damaged.push((id, verdict.problem)),

@@ -20,6 +20,7 @@ use super::error::StoreError;
 use super::exclusive::{ExclusiveStore, Head, Tally};
 use super::found::{FromAudit, Listed, Settled, identity_of_files, read_audit, read_entry, read_settled};
 use super::lock::WriterLock;
+use super::renew;
 use super::reserve;
 use super::swap;
 use crate::audit;
@@ -40,6 +41,9 @@ pub(super) const STAMP: &str = "directory_stamp";
 /// The number of the last heartbeat that a snapshot has.
 pub(super) const SEALED_BEAT: &str = "sealed_beat";
 
+/// What befell the record and no snapshot says yet, as JSON.
+pub(super) const NOTICES: &str = "notices";
+
 /// The number of the last heartbeat that was rolled up.
 pub(super) const ROLLED_BEAT: &str = "rolled_beat";
 
@@ -52,8 +56,10 @@ pub enum DatabaseStart {
     Opened,
     /// There was none, and nothing says that there should be one.
     Created,
-    /// There was none although there are snapshots: history and states are lost.
+    /// There was none although there are snapshots: history and states are lost, as far as no copy has them.
     Lost,
+    /// It was deleted or replaced while it was open, and was written anew: nothing is lost.
+    PutBack,
     /// It was damaged, and is kept under another name: history and states are lost as far as it goes.
     SetAside {
         /// Where it is now.
@@ -70,6 +76,8 @@ pub struct StartReport {
     pub created: bool,
     /// What became of the database.
     pub database: DatabaseStart,
+    /// When the copy was made from which a lost history goes on; none where there was none.
+    pub history_from: Option<Wall>,
     /// Half-written files that were removed.
     pub temporaries_removed: usize,
     /// Snapshots whose file was durable and which the catalog did not have: it has them now.
@@ -100,13 +108,53 @@ pub(super) fn open(
     directory: StateDirectory,
     lock: WriterLock,
     now: &Moment,
+    is_renewed: bool,
 ) -> Result<(ExclusiveStore, StartReport), StoreError> {
-    match attempt(directory.clone(), lock.share()?, now) {
+    // A restore that is to be finished decides itself which database there is.
+    let is_missing = database::file_at(&directory.database()).is_none()
+        && database::file_at(&directory.path().join(swap::JOURNAL)).is_none();
+    let brought = if is_missing { renew::bring_back(&directory)? } else { None };
+    let (mut store, report) = match attempt(directory.clone(), lock.share()?, now) {
         Err(error) if is_beyond_use(&error) => {
             let aside = set_database_aside(&directory, &error, now)?;
-            attempt(directory, lock, now).map(|(store, report)| (store, StartReport { database: aside, ..report }))
+            let brought = renew::bring_back(&directory)?;
+            let (store, report) = attempt(directory, lock, now)?;
+            (store, StartReport { database: aside, history_from: brought, ..report })
         }
-        other => other,
+        Ok((mut store, report)) if brought.is_some() && !is_renewed => {
+            let report = StartReport { database: DatabaseStart::Lost, history_from: brought, ..report };
+            store.audit.append(now.wall, "database_lost", json!(report.database))?;
+            (store, report)
+        }
+        other => other.map(|(store, report)| (store, StartReport { history_from: brought, ..report }))?,
+    };
+    if !is_renewed {
+        store.note(report.notice())?;
+    }
+    Ok((store, report))
+}
+
+impl StartReport {
+    /// What befell the record, in words for those who read it later; none where nothing did.
+    pub fn notice(&self) -> Option<String> {
+        let since = match self.history_from {
+            Some(at) => format!("history goes on from a copy of {at}, what came between is lost"),
+            None => "history and the collectors' states are lost".to_owned(),
+        };
+        match &self.database {
+            DatabaseStart::Opened | DatabaseStart::Created => None,
+            DatabaseStart::PutBack => Some(
+                "the database was deleted or replaced while it was open, and is written anew: nothing is lost"
+                    .to_owned(),
+            ),
+            DatabaseStart::Lost => Some(format!("the database was gone: {since}; snapshots are not")),
+            DatabaseStart::SetAside { path, why } => {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                Some(format!(
+                    "the database was damaged ({why}) and is set aside as `{name}`: {since}; snapshots are not"
+                ))
+            }
+        }
     }
 }
 
@@ -173,12 +221,16 @@ fn attempt(
         }),
     };
     let newest = catalog::newest(&db).map_err(refused("read", &directory.database()))?;
+    let file = database::file_at(&directory.database());
+    let notices = database::meta(&db, NOTICES).map_err(refused("read", &directory.database()))?;
+    let notices = notices.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let mut store = ExclusiveStore {
         series: SeriesIndex::load(&db).map_err(refused("read", &directory.database()))?,
         directory,
         folder,
         snapshots,
         db,
+        file,
         audit,
         identity,
         head: None,
@@ -189,6 +241,7 @@ fn attempt(
         uncatalogued: Vec::new(),
         stamp: None,
         unfinished: Vec::new(),
+        notices,
         lock,
     };
     for head in said.head.iter().cloned().chain(settled.head).chain(newest.as_ref().map(head_of)) {
@@ -298,7 +351,7 @@ fn is_beyond_use(error: &StoreError) -> bool {
         ) || matches!(source.sqlite_error_code(), Some(rusqlite::ErrorCode::Unknown)))
 }
 
-fn rename_database(folder: &Folder, now: Wall) -> Result<String, StoreError> {
+pub(super) fn rename_database(folder: &Folder, now: Wall) -> Result<String, StoreError> {
     let taken: HashSet<String> = folder.names()?.into_iter().collect();
     let stem = |n: u32| format!("{}.damaged-{}-{n}", directory::DATABASE, now.millis() / 1_000);
     let aside = (0..).map(stem).find(|name| !taken.contains(name)).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::model::Wall;
 pub(super) const JOURNAL: &str = "restore.json";
 const MAX_JOURNAL_BYTES: u64 = 1 << 20;
 /// What is exchanged, in this order: a database's WAL must never lie beside another database.
-const ITEMS: [&str; 5] = ["ghost.db-wal", "ghost.db-shm", DATABASE, SNAPSHOTS, AUDIT];
+const ITEMS: [&str; 6] = ["ghost.db-wal", "ghost.db-shm", super::renew::COPY, DATABASE, SNAPSHOTS, AUDIT];
 
 /// An exchange that was decided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ pub(super) fn finish(folder: &Folder) -> Result<Option<Swap>, StoreError> {
     if has_staging {
         for item in ITEMS {
             exchange(folder, item, &swap)?;
+        }
+        // A log that is brought is one file; the parts of the old one go with it.
+        if swap.brings.iter().any(|brought| brought == AUDIT) {
+            for name in folder.names()?.iter().filter(|name| audit_file::is_segment(name)) {
+                folder.move_below(name, &format!("{}/{name}", swap.replaced))?;
+            }
         }
         for name in [staging, &swap.replaced] {
             Folder::open(&folder.path().join(name))?.sync()?;

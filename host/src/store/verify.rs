@@ -89,6 +89,36 @@ impl Reader {
         self.judge(found)
     }
 
+    /// Checks some that follow each other in the order of their names, and their links to the one before. `pace` is
+    /// told the size of each.
+    pub(super) fn verify_some(
+        &self,
+        before: Option<SnapshotId>,
+        ids: &[SnapshotId],
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Verification, StoreError> {
+        let mut found = Found::default();
+        for &id in before.iter().chain(ids) {
+            found.read(self.folder(), id);
+            pace(self.folder().size_of(&directory::snapshot_file(id))?.unwrap_or(0));
+        }
+        let asked: HashSet<SnapshotId> = ids.iter().copied().collect();
+        // The gap between the one before and the first of these belongs to these.
+        let sequences: Vec<u64> = found.links.iter().map(|(link, _)| link.sequence).collect();
+        let from = match before {
+            Some(before) => found.links.iter().find(|(link, _)| link.id == before).map_or(0, |(link, _)| link.sequence),
+            None => 0,
+        };
+        let range = from + 1..=sequences.iter().copied().max().unwrap_or(0);
+        let mut checked = self.judge(found)?;
+        checked.verdicts.retain(|verdict| match verdict.id {
+            Some(id) if asked.contains(&id) => true,
+            Some(id) if Some(id) == before => false,
+            _ => verdict.sequence.is_some_and(|sequence| range.contains(&sequence)),
+        });
+        Ok(checked)
+    }
+
     /// Checks one snapshot: its file, and its links to the one before and the one after.
     pub fn verify_one(&self, id: SnapshotId) -> Result<Verification, StoreError> {
         let mut found = Found::default();

@@ -112,7 +112,7 @@ fn any_page_of_the_database_overwritten_loses_no_snapshot() {
         // Damage in pages that a start does not read shows later.
         if let Err(error) = store.repair(at(9_000).wall, &mut |_, _| {}) {
             assert!(error.is_damaged_database(), "{error}");
-            store = store.replace_database(&error, &at(9_001)).unwrap().0;
+            store.renew_database(Some(&error), &at(9_001)).unwrap();
         }
         drop(store);
         assert_eq!(listed(dir.path()), entries, "page {page}");
