@@ -238,6 +238,11 @@ fn before_the_first_new_snapshot_a_restored_store_is_intact_too() {
     drop(open(dir.path()));
     let checked = verified(dir.path());
     assert!(checked.is_intact(), "{checked:?}");
+    // And however often it is opened before: no number is given a second time.
+    drop(open(dir.path()));
+    let (mut store, _) = open(dir.path());
+    assert_eq!(capture(&mut store, &at(9_300)).sequence, 10);
+    assert!(verified(dir.path()).is_intact());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::disk::{DiskError, Folder};
 use super::error::StoreError;
 use super::exclusive::Head;
 use super::marks::MarksSaid;
-use super::start::{ROLLED_BEAT, SEALED_BEAT, SETTLED, STAMP, STORE};
+use super::start::{HEAD, ROLLED_BEAT, SEALED_BEAT, SETTLED, STAMP, STORE};
 use crate::audit;
 use crate::model::{Previous, SnapshotId, StoreRef, Wall};
 use crate::seal;
@@ -91,7 +91,7 @@ pub(super) struct Settled {
     pub(super) rolled_beat: u64,
     pub(super) stamp: Option<String>,
     pub(super) identity: Option<StoreRef>,
-    pub(super) head: Option<Head>,
+    pub(super) heads: Vec<Head>,
 }
 
 pub(super) fn read_settled(db: &Connection) -> rusqlite::Result<Settled> {
@@ -102,16 +102,22 @@ pub(super) fn read_settled(db: &Connection) -> rusqlite::Result<Settled> {
         .query_map([], catalog::read_removed)?
         .next()
         .transpose()?;
+    let last_removed = last_removed.map(|removed: catalog::Removed| Head {
+        sequence: removed.sequence,
+        previous: Previous { id: removed.id, sha256: removed.sha256 },
+    });
+    let known = database::meta(db, HEAD)?.and_then(|text| {
+        let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let previous = serde_json::from_value(value["previous"].clone()).ok()?;
+        Some(Head { sequence: value["sequence"].as_u64()?, previous })
+    });
     Ok(Settled {
         offset: number(SETTLED)?.unwrap_or(0),
         sealed_beat: number(SEALED_BEAT)?.unwrap_or(0),
         rolled_beat: number(ROLLED_BEAT)?.unwrap_or(0),
         identity: database::meta(db, STORE)?.and_then(|text| serde_json::from_str(&text).ok()),
         stamp: database::meta(db, STAMP)?,
-        head: last_removed.map(|removed| Head {
-            sequence: removed.sequence,
-            previous: Previous { id: removed.id, sha256: removed.sha256 },
-        }),
+        heads: last_removed.into_iter().chain(known).collect(),
     })
 }
 

@@ -41,6 +41,8 @@ pub(super) const STAMP: &str = "directory_stamp";
 /// The number of the last heartbeat that a snapshot has.
 pub(super) const SEALED_BEAT: &str = "sealed_beat";
 
+/// The head of the chain when the store was last opened: after a restore, no snapshot that is there has its number.
+pub(super) const HEAD: &str = "head";
 /// What befell the record and no snapshot says yet, as JSON.
 pub(super) const NOTICES: &str = "notices";
 
@@ -244,7 +246,7 @@ fn attempt(
         notices,
         lock,
     };
-    for head in said.head.iter().cloned().chain(settled.head).chain(newest.as_ref().map(head_of)) {
+    for head in said.head.iter().cloned().chain(settled.heads).chain(newest.as_ref().map(head_of)) {
         store.raise_head(&head);
     }
     store.newest = newest;
@@ -443,8 +445,10 @@ pub(super) fn settle(store: &mut ExclusiveStore) -> Result<(), StoreError> {
     let length = store.audit.length().to_string();
     let identity = serde_json::to_string(&store.identity).unwrap_or_default();
     let stamp = store.stamp_to_store();
+    let head = store.head.as_ref().map(|head| json!({ "sequence": head.sequence, "previous": head.previous }));
     store
         .transact(&Batch::default(), "settle", |db| {
+            head.map_or(Ok(()), |head| database::set_meta(db, HEAD, &head.to_string()))?;
             database::set_meta(db, STORE, &identity)?;
             database::set_meta(db, STAMP, &stamp)?;
             database::set_meta(db, SETTLED, &length)
