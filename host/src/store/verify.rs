@@ -106,8 +106,12 @@ impl Reader {
         // The gap between the one before and the first of these belongs to these.
         let sequences: Vec<u64> = found.links.iter().map(|(link, _)| link.sequence).collect();
         let from = match before {
-            Some(before) => found.links.iter().find(|(link, _)| link.id == before).map_or(0, |(link, _)| link.sequence),
             None => 0,
+            Some(before) => found.links.iter().find(|(link, _)| link.id == before).map_or_else(
+                // It is damaged: of the gap between it and these nothing can be said here.
+                || sequences.iter().min().map_or(0, |first| first.saturating_sub(1)),
+                |(link, _)| link.sequence,
+            ),
         };
         let range = from + 1..=sequences.iter().copied().max().unwrap_or(0);
         let mut checked = self.judge(found)?;
