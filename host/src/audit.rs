@@ -23,7 +23,7 @@ use crate::model::{AuditHead, Digest, Wall};
 /// The longest line that is written or read, in bytes. It bounds what a broken or hostile log can cost.
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Lines are synced at the latest when this many bytes of them are not.
-const MAX_UNSYNCED_BYTES: usize = 64 << 10;
+pub const MAX_UNSYNCED_BYTES: usize = 64 << 10;
 /// The size at which the log goes on in a new file, where nothing else is said. A hundred days of captures every five
 /// minutes.
 const ROTATE_BYTES: u64 = 16 << 20;

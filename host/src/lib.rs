@@ -16,6 +16,7 @@ pub mod control;
 pub mod daemon;
 pub mod diff;
 pub mod dropins;
+pub mod export;
 pub mod head;
 pub mod heartbeat;
 pub mod hostinfo;

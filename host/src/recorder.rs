@@ -29,6 +29,13 @@ const QUEUE: usize = 256;
 /// Batches that wait for a disk that has failed. At a beat every five seconds this is an hour and a half.
 const MAX_WAITING: usize = 1_024;
 
+/// Files that the catalog lacks and that are taken in beside other work.
+const CAUGHT_UP_AT_ONCE: usize = 16;
+
+/// How long something must have gone well before what was wrong with it is called over. On a disk that is full, what
+/// retention frees is soon taken by somebody else, and each success would begin the report anew.
+const CALM: Duration = Duration::from_secs(3);
+
 /// How often old history is looked for.
 const ROLL_UP_EVERY: Duration = Duration::from_secs(60);
 
@@ -189,6 +196,7 @@ impl Recorder {
             dropped: 0,
             accesses: access::Tally::default(),
             lost_lines: Arc::default(),
+            last_failed_ns: BTreeMap::new(),
             conditions: conditions.clone(),
             publisher: publisher.clone(),
             notices: notices.clone(),
@@ -292,6 +300,8 @@ struct Work {
     dropped: u64,
     accesses: access::Tally,
     lost_lines: Arc<std::sync::atomic::AtomicU64>,
+    /// When each condition last showed, by CLOCK_BOOTTIME.
+    last_failed_ns: BTreeMap<&'static str, u64>,
     conditions: Conditions,
     publisher: Publisher,
     notices: Notices,
@@ -395,7 +405,8 @@ impl Work {
                     if let Some(batch) = self.waiting.pop_front() {
                         self.publisher.batch(batch, &recorded);
                     }
-                    if self.conditions.end("database") {
+                    self.is_over("room");
+                    if self.is_over("database") {
                         tracing::info!(dropped = self.dropped, "Recording works again.");
                     }
                 }
@@ -411,10 +422,9 @@ impl Work {
                 }
             }
         }
-        if self.store.uncatalogued() > 0
-            && let Err(error) = self.store.catch_up(16)
-        {
-            self.report("catalog", &error);
+        match self.store.catch_up(CAUGHT_UP_AT_ONCE) {
+            Ok(_) => drop(self.is_over("catalog")),
+            Err(error) => self.report("catalog", &error),
         }
     }
 
@@ -422,10 +432,12 @@ impl Work {
     fn make_room(&mut self, error: &StoreError) {
         if error.is_full() {
             let policy = self.policy.clone();
-            if let Ok(pruned) = self.store.prune(&policy, &self.clock.now(), false)
-                && pruned.freed_bytes > 0
-            {
-                tracing::warn!(bytes = pruned.freed_bytes, "The disk is full; retention has made some room.");
+            match self.store.prune(&policy, &self.clock.now(), false) {
+                Ok(pruned) if pruned.freed_bytes > 0 => {
+                    tracing::warn!(bytes = pruned.freed_bytes, "The disk is full; retention has made some room.");
+                }
+                Ok(_) => {}
+                Err(error) => self.report("room", &error),
             }
         }
     }
@@ -437,11 +449,13 @@ impl Work {
             return;
         }
         let wait = match self.store.roll_up(&self.history, &now) {
-            Ok(true) => BETWEEN_STEPS,
-            Ok(false) => ROLL_UP_EVERY,
+            Ok(more) => {
+                self.is_over("history");
+                if more { BETWEEN_STEPS } else { ROLL_UP_EVERY }
+            }
             Err(error) => {
                 self.report("history", &error);
-                ROLL_UP_EVERY
+                CALM
             }
         };
         self.next_roll_up_ns = now.boottime_ns.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
@@ -459,7 +473,9 @@ impl Work {
             self.report("snapshot", &error);
             text
         })?;
-        if self.conditions.end("snapshot") {
+        // Its link waited for the audit log.
+        self.is_over("audit");
+        if self.is_over("snapshot") {
             tracing::info!("Snapshots are stored again.");
         }
         let stored = Stored { shown, ..stored };
@@ -529,7 +545,7 @@ impl Work {
         let now = self.clock.now();
         match self.store.prune(policy, &now, false) {
             Ok(report) => {
-                self.conditions.end("retention");
+                self.is_over("retention");
                 Ok(report)
             }
             Err(error) => {
@@ -539,8 +555,20 @@ impl Work {
         }
     }
 
-    fn report(&self, what: &'static str, error: &dyn std::error::Error) {
+    /// It went well. True when that ends what was wrong with it, which it does once it has gone well for [`CALM`].
+    fn is_over(&mut self, what: &'static str) -> bool {
+        let calm_ns = u64::try_from(CALM.as_nanos()).unwrap_or(u64::MAX);
+        let now = || self.clock.now().boottime_ns;
+        if self.last_failed_ns.get(what).is_some_and(|&failed| now().saturating_sub(failed) < calm_ns) {
+            return false;
+        }
+        self.last_failed_ns.remove(what);
+        self.conditions.end(what)
+    }
+
+    fn report(&mut self, what: &'static str, error: &dyn std::error::Error) {
         let text = chain(error);
+        self.last_failed_ns.insert(what, self.clock.now().boottime_ns);
         if self.conditions.begin(what, text.clone()) {
             tracing::error!(error = text, "Recording failed; it is tried again.");
         }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every module with the modules of this crate that it may use.
-const MAY_KNOW: [(&str, &[&str]); 31] = [
+const MAY_KNOW: [(&str, &[&str]); 32] = [
     ("model", &[]),
     ("access", &[]),
     ("chain", &[]),
@@ -33,6 +33,7 @@ const MAY_KNOW: [(&str, &[&str]); 31] = [
     ("collect", &["board", "chain", "clean", "merge", "model", "plugins", "sanitize", "schedule"]),
     ("store", &["audit", "model", "retention", "seal"]),
     ("backup", &["audit", "chain", "model", "seal", "store"]),
+    ("export", &["chain", "model", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
     ("publish", &["model", "store"]),
     ("recorder", &["access", "chain", "clean", "clock", "model", "publish", "retention", "seal", "sealer", "store"]),

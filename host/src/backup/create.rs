@@ -78,6 +78,7 @@ pub fn create(
         without_database: database.as_ref().err().cloned(),
         purged: Vec::new(),
         purged_at_line: None,
+        excerpt: None,
     };
     entries.reverse();
     let name = read::file_name(number, id, options.recipient.is_some());
@@ -226,7 +227,7 @@ impl<'a> Archive<'a> {
         self.append(name, bytes.len() as u64, &mut &bytes[..])
     }
 
-    fn add_snapshot(&mut self, snapshots: &Folder, id: SnapshotId) -> Result<(), BackupError> {
+    pub(super) fn add_snapshot(&mut self, snapshots: &Folder, id: SnapshotId) -> Result<(), BackupError> {
         for name in [snapshot_file(id), mark_file(id)] {
             match snapshots.read(&name, crate::seal::MAX_FILE_BYTES) {
                 Ok(bytes) => self.add(&format!("{SNAPSHOTS}/{name}"), &bytes)?,
@@ -248,7 +249,7 @@ impl<'a> Archive<'a> {
         self.append(name, size, &mut file)
     }
 
-    fn append(&mut self, name: &str, size: u64, content: &mut dyn io::Read) -> Result<(), BackupError> {
+    pub(super) fn append(&mut self, name: &str, size: u64, content: &mut dyn io::Read) -> Result<(), BackupError> {
         let sha256 = self
             .tar
             .append(name, size, self.mtime_seconds, content)

@@ -18,6 +18,7 @@
 //! to: snapshots, then database, then audit log, each knowing at least what the one before knows. Must not know: when
 //! a backup is made, what is configured.
 
+mod bundle;
 mod create;
 mod crypt;
 mod read;
@@ -33,8 +34,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, Previous, SnapshotId, StoreRef, Wall};
-use crate::store::{DiskError, LockError, StoreError};
+use crate::store::{DiskError, Excerpt, LockError, StoreError};
 
+pub use bundle::{Stretch, bundle, unpack};
 pub use create::{Created, Options, create, newest, prune, surplus};
 pub use crypt::{KeyError, Keys, Recipient};
 pub use read::{Contents, Listed, digest_of, is_encrypted, list, resolve, verify};
@@ -77,6 +79,9 @@ pub struct Info {
     /// The line of the audit log of the last purge that it obeys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purged_at_line: Option<u64>,
+    /// Which part of the store it is, where it is no backup but a bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
 }
 
 /// A file in a backup.
@@ -143,6 +148,12 @@ pub enum BackupError {
         data_directory: PathBuf,
         /// The store that is there.
         ours: String,
+    },
+    /// It is a part of a store.
+    #[error("`{path}` is a bundle, a part of a store, and cannot be put back (`--data-dir {path}` reads it)")]
+    Part {
+        /// Which.
+        path: PathBuf,
     },
     /// There is none of that name.
     #[error("there is no backup `{0}` (`ghostd backup list` names them)")]

@@ -86,6 +86,9 @@ pub fn restore(
         progress,
     )?;
     let info = &contents.info;
+    if info.excerpt.is_some() {
+        return Err(BackupError::Part { path: backup.to_owned() });
+    }
     if let Some(ours) = standing.store.as_ref().filter(|ours| ours.id != info.store.id) {
         return Err(BackupError::Foreign {
             path: backup.to_owned(),

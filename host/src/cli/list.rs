@@ -16,7 +16,7 @@ use crate::wiring;
 
 /// In a larger store nothing is said of why each snapshot is kept: that asks for all of them, and a list of a few
 /// should take no longer for that.
-const MAX_EXPLAINED: u64 = 10_000;
+const MAX_EXPLAINED: u64 = 2_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -29,6 +29,12 @@ pub(crate) struct Arguments {
     /// Only those with this trigger
     #[arg(long, value_parser = ["schedule", "start", "manual", "event"])]
     trigger: Option<String>,
+    /// Only those with every section complete, or those where something is missing, partial or carried
+    #[arg(long, value_name = "STATUS", value_parser = ["complete", "incomplete"])]
+    status: Option<String>,
+    /// Only those with an open finding that is at least so severe: low, medium, high, critical
+    #[arg(long, value_name = "SEVERITY", value_parser = ["low", "medium", "high", "critical"])]
+    severity: Option<String>,
     /// Only those that are important
     #[arg(long)]
     important: bool,
@@ -44,21 +50,24 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
     let filter = Filter {
         since: when::parse_given(arguments.since.as_deref(), now)?,
         until: when::parse_given(arguments.until.as_deref(), now)?,
-        trigger: arguments
-            .trigger
-            .as_ref()
-            .and_then(|word| serde_json::from_value(serde_json::Value::String(word.clone())).ok()),
+        trigger: meant(arguments.trigger.as_deref()),
+        complete: arguments.status.as_deref().map(|status| status == "complete"),
+        worst_at_least: meant(arguments.severity.as_deref()),
         important: arguments.important.then_some(true),
         limit: arguments.limit,
         ..Filter::default()
     };
-    let entries = reader.list(&filter)?;
     let retention = retention(places, &reader)?;
     if places.json {
-        let rows = entries.iter().map(|entry| Row { entry, retention: retention.get(&entry.id) });
-        output::print_json(&rows.collect::<Vec<_>>());
+        let mut array = output::JsonArray::begin();
+        reader.each(&filter, &mut |entry| {
+            array.add(&Row { entry: &entry, retention: retention.get(&entry.id) });
+            true
+        })?;
+        array.end();
         return Ok(ExitCode::SUCCESS);
     }
+    let entries = reader.list(&filter)?;
     let mut table =
         output::Table::new(&["SEQUENCE", "ID", "CAPTURED", "TRIGGER", "SIZE", "FINDINGS", "KEPT FOR", "REMARKS"]);
     for entry in &entries {
@@ -98,6 +107,11 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a word stands for that is one of those that may be given.
+fn meant<T: serde::de::DeserializeOwned>(word: Option<&str>) -> Option<T> {
+    word.and_then(|word| serde_json::from_value(serde_json::Value::String(word.to_owned())).ok())
+}
+
 /// A snapshot with what retention says of it.
 #[derive(Serialize)]
 struct Row<'a> {
@@ -121,10 +135,10 @@ enum Retention {
 /// list, and nothing in a store of more than [`MAX_EXPLAINED`].
 fn retention(places: &Places, reader: &Reader) -> Result<BTreeMap<SnapshotId, Retention>, Failure> {
     let Ok(place) = Place::find(places) else { return Ok(BTreeMap::new()) };
-    let entries = reader.list(&Filter { limit: Some(MAX_EXPLAINED + 1), ..Filter::default() })?;
-    if entries.len() as u64 > MAX_EXPLAINED {
+    if reader.count()? > MAX_EXPLAINED {
         return Ok(BTreeMap::new());
     }
+    let entries = reader.list(&Filter::default())?;
     let now = Clock::system(&place.loaded.config.host.proc).now();
     let plan = plan_retention(entries, &wiring::policy(&place.loaded.config.store), &now);
     let kept = plan.kept.into_iter().map(|kept| (kept.entry.id, Retention::KeptFor(kept.reasons)));

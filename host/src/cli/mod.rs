@@ -13,6 +13,7 @@ mod confirm;
 mod diff;
 mod doctor;
 mod events;
+mod export;
 mod failure;
 mod findings;
 mod history;
@@ -20,6 +21,8 @@ mod keep;
 mod key;
 mod list;
 mod output;
+mod page;
+mod part;
 mod place;
 mod plot;
 mod progress;
@@ -112,6 +115,8 @@ enum Command {
     /// The key that seals snapshots: make one, show it
     #[command(subcommand)]
     Key(key::Command),
+    /// Give out what is recorded: for other tools, or as one file to hand to somebody
+    Export(export::Arguments),
     /// What was done to the record; `audit verify` checks that the log of it is whole
     Audit(audit::Arguments),
     /// Collectors: what runs, what a component asks for, its log
@@ -139,8 +144,12 @@ enum Command {
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let command = cli.command.unwrap_or(Command::Run);
     // A closed pipe (`ghostd list | head`) ends a command quietly, as it does every other.
-    let result = dispatch(cli.command.unwrap_or(Command::Run), &cli.places);
+    let result = part::laid_out(&cli.places, &command).and_then(|part| {
+        let places = part.as_ref().map_or(&cli.places, part::Part::places);
+        dispatch(command, places)
+    });
     match result {
         Ok(code) => code,
         Err(failure) => failure.report(cli.places.json),
@@ -166,6 +175,7 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Findings(arguments) => findings::run(places, &arguments),
         Command::History(arguments) => history::run(places, &arguments),
         Command::Key(command) => key::run(places, &command),
+        Command::Export(arguments) => export::run(places, &arguments),
         Command::Audit(arguments) => audit::run(places, &arguments),
         Command::Collector(command) => collector::run(places, command),
         Command::Config(command) => config::run(places, command),

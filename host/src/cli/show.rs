@@ -3,13 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Args;
-use serde_json::Value as Json;
-
-use super::{Failure, Places, list, output, place};
+use super::{Failure, Places, list, output, page, place};
 use crate::clock;
 use crate::model::{Body, SectionCompleteness};
 use crate::store::{Name, Source};
+use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -48,7 +46,7 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
         if places.json {
             output::print_json(entry);
         } else {
-            outline(&entry.body, 0);
+            page::outline(&entry.body, 0);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -56,12 +54,12 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
         // The text as it is: what is shown is what was sealed.
         output::line(&checked.body_text);
     } else {
-        page(&checked.body, &checked.sha256.to_string());
+        whole(&checked.body, &checked.sha256.to_string());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(body: &Body, sha256: &str) {
+fn whole(body: &Body, sha256: &str) {
     let facts = [
         ("snapshot", format!("{} ({})", body.id, body.link.sequence)),
         ("captured", format!("{} ({})", output::local(body.captured_at), body.captured_at)),
@@ -110,63 +108,6 @@ fn page(body: &Body, sha256: &str) {
         for warning in &entry.warnings {
             output::line(format!("  ! {}", output::escaped(warning)));
         }
-        outline(&entry.body, 1);
-    }
-}
-
-/// Longest arrays that are shown whole on a page.
-const SHOWN: usize = 20;
-
-/// Any JSON as an indented outline; arrays of flat objects as tables.
-fn outline(value: &Json, depth: usize) {
-    let indent = "  ".repeat(depth);
-    match value {
-        Json::Object(object) => {
-            for (key, value) in object {
-                match scalar(value) {
-                    Some(text) => output::line(format!("{indent}{}: {text}", output::escaped(key))),
-                    None => {
-                        output::line(format!("{indent}{}:", output::escaped(key)));
-                        outline(value, depth + 1);
-                    }
-                }
-            }
-        }
-        Json::Array(items) => {
-            for item in items.iter().take(SHOWN) {
-                match item {
-                    Json::Object(object) => output::line(format!("{indent}- {}", inline(object))),
-                    other => output::line(format!("{indent}- {}", scalar(other).unwrap_or_else(|| other.to_string()))),
-                }
-            }
-            if items.len() > SHOWN {
-                output::line(format!("{indent}… {} more (see --json)", items.len() - SHOWN));
-            }
-        }
-        other => output::line(format!("{indent}{}", scalar(other).unwrap_or_default())),
-    }
-}
-
-fn inline(object: &serde_json::Map<String, Json>) -> String {
-    object
-        .iter()
-        .filter(|(_, value)| !value.is_null())
-        .map(|(key, value)| {
-            let text = scalar(value).unwrap_or_else(|| output::escaped(&value.to_string()));
-            format!("{}={text}", output::escaped(key))
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-fn scalar(value: &Json) -> Option<String> {
-    match value {
-        Json::Null => Some("-".to_owned()),
-        Json::Bool(value) => Some(value.to_string()),
-        Json::Number(value) => Some(value.to_string()),
-        Json::String(text) => Some(output::escaped(text)),
-        Json::Array(items) if items.is_empty() => Some("none".to_owned()),
-        Json::Object(object) if object.is_empty() => Some("none".to_owned()),
-        Json::Array(_) | Json::Object(_) => None,
+        page::section(&entry.schema, &entry.body);
     }
 }

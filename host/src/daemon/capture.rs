@@ -36,6 +36,8 @@ pub(super) struct Captures {
     queued: Vec<Wanted>,
     /// Those in the snapshot that is being written.
     notices: Vec<String>,
+    /// Whether the last one failed: a full disk is told of once, and not at every interval.
+    failing: bool,
 }
 
 struct Capture {
@@ -74,6 +76,7 @@ impl Captures {
             writing: None,
             queued: Vec::new(),
             notices: Vec::new(),
+            failing: false,
         }
     }
 
@@ -193,6 +196,7 @@ impl Daemon {
         let client = self.captures.writing.take().flatten();
         let answer = match result {
             Ok(stored) => {
+                self.captures.failing = false;
                 self.board.snapshot_stored(&stored.shown);
                 self.captures.last = Some(stored.id);
                 self.mark_after(stored.id);
@@ -208,14 +212,16 @@ impl Daemon {
             }
             Err(error) => {
                 self.recorder.notices.put_back(std::mem::take(&mut self.captures.notices));
-                (self.watcher)(&Told::Failed(&error));
-                tracing::error!(error, "A capture failed.");
-                self.event(
-                    EventKind::SnapshotError,
-                    EventSeverity::Error,
-                    format!("a capture failed: {error}"),
-                    serde_json::Value::Null,
-                );
+                if !std::mem::replace(&mut self.captures.failing, true) {
+                    (self.watcher)(&Told::Failed(&error));
+                    tracing::error!(error, "A capture failed; the next one is tried when it is due.");
+                    self.event(
+                        EventKind::SnapshotError,
+                        EventSeverity::Error,
+                        format!("a capture failed: {error}"),
+                        serde_json::Value::Null,
+                    );
+                }
                 Answer::Failed { error }
             }
         };

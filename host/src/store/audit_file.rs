@@ -13,15 +13,18 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
 use super::directory::AUDIT;
-use super::disk::{DiskError, Folder, fault};
-use crate::audit::{self, Log, MAX_LINE_BYTES, Medium, Tail};
+use super::disk::{DiskError, Folder, atomic_write, fault};
+use crate::audit::{self, Log, MAX_LINE_BYTES, MAX_UNSYNCED_BYTES, Medium, Tail};
+
+/// The most that stands at the end of the log and was never synced.
+const NEVER_SYNCED_BYTES: u64 = (MAX_UNSYNCED_BYTES + MAX_LINE_BYTES) as u64;
 
 struct AuditFile {
     file: File,
@@ -61,13 +64,26 @@ impl Medium for AuditFile {
     }
 }
 
-/// Opens the log for adding to it, makes it where there is none, and says how it ends.
+/// Opens the log for adding to it, makes it where there is none, and says how it ends. What a power cut has left of
+/// lines that were never durable goes into a file beside it: see [`hole_in`].
 pub(super) fn open(path: &Path) -> Result<(Log, Tail), DiskError> {
     let fail = |source| DiskError { operation: "open", path: path.to_owned(), source };
     let mut file = fault::hit("audit open").map_err(io::Error::from).and_then(|()| open_writing(path)).map_err(fail)?;
     let segments = segments(path).map_err(fail)?;
     let base = segments.last().map_or(0, |last| last.start + last.size);
-    let mut tail = tail_of(&mut file).map_err(fail)?;
+    let whole = file.metadata().map_err(fail)?.len();
+    let hole = hole_in(&mut file, whole).map_err(fail)?;
+    let mut tail = tail_within(&mut file, hole.unwrap_or(whole)).map_err(fail)?;
+    tail.torn_bytes = whole - tail.length;
+    if hole.is_some() {
+        let mut torn = Vec::new();
+        file.seek(SeekFrom::Start(tail.length)).and_then(|_| file.read_to_end(&mut torn)).map_err(fail)?;
+        let aside = path.with_extension(format!("jsonl.torn-{}", base + tail.length));
+        match atomic_write(&aside, &torn) {
+            Err(error) if !error.is_full() => return Err(error),
+            _ => {}
+        }
+    }
     // After a rotation it begins empty, and goes on from the end of the one before.
     if tail.head.is_none()
         && tail.length == 0
@@ -201,12 +217,37 @@ fn open_reading(path: &Path) -> io::Result<File> {
 
 fn tail_of(file: &mut File) -> io::Result<Tail> {
     let size = file.metadata()?.len();
+    tail_within(file, size)
+}
+
+/// Where the first NUL is near the end. No line has one: it is what a power cut leaves of bytes that were never written,
+/// whatever it has left of those behind them. What is not synced is never more than this looks at, so nothing that was
+/// ever said to be there is behind it.
+fn hole_in(file: &mut File, size: u64) -> io::Result<Option<u64>> {
+    let mut at = size.saturating_sub(NEVER_SYNCED_BYTES);
+    file.seek(SeekFrom::Start(at))?;
+    let mut reader = BufReader::with_capacity(64 << 10, file);
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        if let Some(place) = memchr::memchr(0, bytes) {
+            return Ok(Some(at + place as u64));
+        }
+        let count = bytes.len();
+        at += count as u64;
+        reader.consume(count);
+    }
+}
+
+fn tail_within(file: &mut File, size: u64) -> io::Result<Tail> {
     let mut piece = 64 << 10;
     loop {
         let before = size.saturating_sub(piece);
         file.seek(SeekFrom::Start(before))?;
         let mut bytes = Vec::new();
-        (&mut *file).take(piece).read_to_end(&mut bytes)?;
+        (&mut *file).take(size - before).read_to_end(&mut bytes)?;
         let tail = audit::read_tail(&bytes, before);
         // Where the last line did not fit into the piece it looks damaged: look at more before saying so.
         if before == 0 || tail.head.is_some() || piece > 2 * MAX_LINE_BYTES as u64 {

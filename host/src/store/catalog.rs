@@ -215,6 +215,11 @@ pub(super) fn id_of_sequence(db: &Connection, sequence: u64) -> rusqlite::Result
         .optional()
 }
 
+/// How many there are.
+pub(super) fn count(db: &Connection) -> rusqlite::Result<u64> {
+    db.query_row("SELECT count(*) FROM snapshots", [], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
+}
+
 /// Every name, in no order.
 pub(super) fn ids(db: &Connection) -> rusqlite::Result<Vec<SnapshotId>> {
     db.prepare_cached("SELECT id FROM snapshots")?.query_map([], |row| parsed(row, 0))?.collect()

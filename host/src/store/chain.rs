@@ -91,6 +91,8 @@ pub(super) struct Ledger {
     pub(super) captures: BTreeMap<u64, Removed>,
     /// What was deleted, by place.
     pub(super) deletions: BTreeMap<u64, Removed>,
+    /// The first place of what is looked at; 0 where that is the whole store.
+    pub(super) begins_at: u64,
 }
 
 /// What the walk along the chain says.
@@ -174,7 +176,7 @@ impl Walk {
 
     /// From one file that is there to the next, over what is gone between them.
     fn step(&mut self, before: Option<&Link>, link: &Link, ledger: &Ledger, is_damaged: &impl Fn(SnapshotId) -> bool) {
-        let first = before.map_or(1, |before| before.sequence + 1);
+        let first = before.map_or(ledger.begins_at.max(1), |before| before.sequence + 1);
         if let Some(before) = before
             && link.store.epoch > before.store.epoch
             && link.previous.as_ref().is_some_and(|previous| previous.id == before.id)
@@ -218,7 +220,7 @@ impl Walk {
         match (before, known) {
             (Some(before), Some(known)) => self.hold_to(before, &known, link, ledger),
             // The first of all has none before it.
-            (None, Some(known)) if first == link.sequence => {
+            (None, Some(known)) if first == link.sequence && ledger.begins_at <= 1 => {
                 let reason = format!("it is number {}, and names `{}` before it", link.sequence, known.id);
                 self.add(link, Problem::OutOfOrder(reason));
             }

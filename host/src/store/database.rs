@@ -172,6 +172,11 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, bool), StoreError>
     db.busy_timeout(BUSY_TIMEOUT).map_err(&fail)?;
     let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&fail)?;
     if found > SCHEMA_VERSION {
+        // What looks newer may be damage: of a newer one nothing else is wrong.
+        if let Some(wrong) = quick_check(&db).map_err(&fail)?.into_iter().next() {
+            let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(fail(rusqlite::Error::SqliteFailure(corrupt, Some(wrong))));
+        }
         return Err(StoreError::NewerDatabase { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     if found == 0 {
@@ -326,7 +331,7 @@ fn wal_is_empty(path: &Path) -> bool {
 }
 
 /// A path as SQLite's URIs want it: `?`, `#` and `%` have meanings there.
-fn escape_uri(path: &Path) -> String {
+pub(super) fn escape_uri(path: &Path) -> String {
     path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23")
 }
 

@@ -55,6 +55,12 @@ pub enum StoreError {
         /// The place that is free.
         next: u64,
     },
+    /// It is a part of a store, for reading.
+    #[error("`{path}` is a part of a store that was handed over, and is only for reading")]
+    Part {
+        /// Which.
+        path: PathBuf,
+    },
     /// A snapshot's file is not what was stored.
     #[error("snapshot file `{path}` is damaged")]
     Damaged {

@@ -19,6 +19,7 @@ use super::database::{self, refused};
 use super::directory::{self, StateDirectory};
 use super::disk::{DiskError, Folder};
 use super::error::StoreError;
+use super::excerpt::EXCERPT;
 use super::found;
 use super::lock::WriterLock;
 use super::start::{self, StartReport};
@@ -115,6 +116,9 @@ pub struct ExclusiveStore {
 impl ExclusiveStore {
     /// Takes the lock, opens or makes what is there, and finishes or undoes what was begun when it was last left.
     pub fn open(path: &Path, now: &Moment) -> Result<(Self, StartReport), StoreError> {
+        if path.join(EXCERPT).exists() {
+            return Err(StoreError::Part { path: path.to_owned() });
+        }
         let directory = StateDirectory::prepare(path)?;
         let lock = WriterLock::take(&directory.open()?, directory::LOCK, now.wall)?;
         start::open(directory, lock, now, false)

@@ -132,6 +132,25 @@ pub(super) fn heartbeats(db: &Connection, span: &Span) -> rusqlite::Result<Vec<H
     rows(db, query, span.parameters(), |row| json_column(row, 0)).map(oldest_first)
 }
 
+/// The first and the last instant of which a heartbeat, an event or a reading is kept.
+pub(super) fn bounds(db: &Connection) -> rusqlite::Result<Option<(Wall, Wall)>> {
+    let mut bounds: Option<(i64, i64)> = None;
+    for table in ["heartbeats", "events", "samples"] {
+        let query = format!("SELECT (SELECT min(at) FROM {table}), (SELECT max(at) FROM {table})");
+        let found: (Option<i64>, Option<i64>) = db.query_row(&query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if let (Some(first), Some(last)) = found {
+            bounds = Some(bounds.map_or((first, last), |(low, high)| (low.min(first), high.max(last))));
+        }
+    }
+    Ok(bounds.map(|(first, last)| (Wall(first), Wall(last))))
+}
+
+/// When the first reading of a collector was taken that is kept as it was read.
+pub(super) fn first_reading(db: &Connection, collector: &str) -> rusqlite::Result<Option<Wall>> {
+    let query = "SELECT min(at) FROM samples WHERE collector = ?1";
+    db.query_row(query, [collector], |row| row.get::<_, Option<i64>>(0)).map(|at| at.map(Wall))
+}
+
 /// The last heartbeat.
 pub(super) fn last_heartbeat(db: &Connection) -> rusqlite::Result<Option<Heartbeat>> {
     rows(db, "SELECT beat FROM heartbeats ORDER BY sequence DESC LIMIT 1", [], |row| json_column(row, 0))

@@ -14,11 +14,12 @@ use super::database;
 use super::directory::{self, SNAPSHOTS};
 use super::disk::Folder;
 use super::error::StoreError;
+use super::excerpt::Excerpt;
 use super::history::{self, BeatStretch, HistoryPoint, NumberedEvent, Series, Span};
 use super::listing::{Difference, entry_of_file};
 use super::name::Name;
 use super::start;
-use crate::model::{AlertBoard, Heartbeat, Reading, SnapshotId, StoreRef, Trigger, Wall};
+use crate::model::{AlertBoard, Heartbeat, Reading, Severity, SnapshotId, StoreRef, Trigger, Wall};
 use crate::seal::{self, Checked};
 
 /// Which snapshots are asked for.
@@ -34,6 +35,8 @@ pub struct Filter {
     pub important: Option<bool>,
     /// With every section complete (or not).
     pub complete: Option<bool>,
+    /// With an open finding that is at least so severe.
+    pub worst_at_least: Option<Severity>,
     /// So many of the newest are left out.
     pub skip: u64,
     /// At most so many.
@@ -47,6 +50,7 @@ impl Filter {
             && self.until.is_none_or(|until| entry.captured_at <= until)
             && self.trigger.is_none_or(|trigger| entry.trigger == trigger)
             && self.important.is_none_or(|important| entry.is_important() == important)
+            && self.worst_at_least.is_none_or(|least| entry.worst_severity >= Some(least))
             && self.complete.is_none_or(|complete| entry.incomplete.is_empty() == complete)
     }
 }
@@ -91,6 +95,7 @@ pub struct Reader {
     db: Option<Connection>,
     database_error: Option<StoreError>,
     identity: Option<StoreRef>,
+    excerpt: Option<Excerpt>,
     difference: RefCell<Option<(Freshness, Difference)>>,
 }
 
@@ -111,7 +116,8 @@ impl Reader {
             .as_ref()
             .and_then(|db| database::meta(db, start::STORE).ok().flatten())
             .and_then(|text| serde_json::from_str(&text).ok());
-        Ok(Self { path, snapshots, db, database_error, identity, difference: RefCell::new(None) })
+        let excerpt = Excerpt::of(&Folder::open(&path)?)?;
+        Ok(Self { path, snapshots, db, database_error, identity, excerpt, difference: RefCell::new(None) })
     }
 
     /// Where it is.
@@ -127,6 +133,28 @@ impl Reader {
     /// The store's name and epoch, where the database says.
     pub fn identity(&self) -> Option<&StoreRef> {
         self.identity.as_ref()
+    }
+
+    /// Which part of a store this is, where it is only a part.
+    pub fn excerpt(&self) -> Option<&Excerpt> {
+        self.excerpt.as_ref()
+    }
+
+    /// About how many snapshots there are: as many as the catalog has, or as there are files where there is none.
+    pub fn count(&self) -> Result<u64, StoreError> {
+        match &self.db {
+            Some(db) => catalog::count(db).map_err(self.refused("count")),
+            None => {
+                let names = self.snapshots.names()?;
+                Ok(names.iter().filter(|name| directory::id_of_snapshot_file(name).is_some()).count() as u64)
+            }
+        }
+    }
+
+    /// Gives out the snapshots that match, newest first, one after the other, until `visit` wants no more: the first
+    /// of 100,000 should not wait for the last. `visit` must not ask this reader for others.
+    pub fn each(&self, filter: &Filter, visit: &mut dyn FnMut(Entry) -> bool) -> Result<(), StoreError> {
+        self.with_difference(|difference| self.walk_merged(filter, difference, visit))?.map_err(self.refused("list"))
     }
 
     /// How a snapshot is listed.
@@ -201,6 +229,16 @@ impl Reader {
         self.ask(|db| history::beat_history(db, span))
     }
 
+    /// The first and the last instant of which a heartbeat, an event or a reading is kept.
+    pub fn history_bounds(&self) -> Result<Option<(Wall, Wall)>, StoreError> {
+        self.ask(history::bounds)
+    }
+
+    /// When the first reading of a collector was taken that is kept as it was read.
+    pub fn first_reading(&self, collector: &str) -> Result<Option<Wall>, StoreError> {
+        self.ask(|db| history::first_reading(db, collector))
+    }
+
     /// The snapshots' directory.
     pub(super) fn folder(&self) -> &Folder {
         &self.snapshots
@@ -236,7 +274,12 @@ impl Reader {
 
 impl Source for Reader {
     fn list(&self, filter: &Filter) -> Result<Vec<Entry>, StoreError> {
-        self.with_difference(|difference| self.list_merged(filter, difference))?.map_err(self.refused("list"))
+        let mut listed = Vec::new();
+        self.each(filter, &mut |entry| {
+            listed.push(entry);
+            true
+        })?;
+        Ok(listed)
     }
 
     fn beginning_with(&self, prefix: &str, limit: usize) -> Result<Vec<SnapshotId>, StoreError> {
@@ -280,23 +323,28 @@ impl Source for Reader {
 
 impl Reader {
     /// The catalog's entries and the files that it does not have, merged by sequence, newest first.
-    fn list_merged(&self, filter: &Filter, difference: &Difference) -> rusqlite::Result<Vec<Entry>> {
+    fn walk_merged(
+        &self,
+        filter: &Filter,
+        difference: &Difference,
+        visit: &mut dyn FnMut(Entry) -> bool,
+    ) -> rusqlite::Result<()> {
         let mut skip = filter.skip;
-        let limit = usize::try_from(filter.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let mut listed = Vec::new();
+        let mut left = filter.limit.unwrap_or(u64::MAX);
+        let mut room = left > 0;
         // Returns whether there is room for more.
         let mut take = |entry: Entry| {
             if filter.matches(&entry) {
                 if skip > 0 {
                     skip -= 1;
                 } else {
-                    listed.push(entry);
+                    left -= 1;
+                    return visit(entry) && left > 0;
                 }
             }
-            listed.len() < limit
+            left > 0
         };
         let mut extra = difference.extra.iter().peekable();
-        let mut room = limit > 0;
         if let Some(db) = &self.db {
             let mut statement = db.prepare_cached(catalog::NEWEST_FIRST)?;
             let mut rows = statement.query([])?;
@@ -316,7 +364,7 @@ impl Reader {
             }
             room = entry_of_file(&self.snapshots, *id).is_none_or(&mut take);
         }
-        Ok(listed)
+        Ok(())
     }
 
     fn what_became_of(&self, id: SnapshotId) -> String {

@@ -195,6 +195,12 @@ impl Reader {
             }
             is_ours
         });
+        if let Some(excerpt) = self.excerpt() {
+            // What is outside of the part was left out on purpose.
+            said.ledger.captures.retain(|sequence, _| excerpt.has(*sequence));
+            said.ledger.deletions.retain(|sequence, _| excerpt.has(*sequence));
+            said.ledger.begins_at = excerpt.first_sequence;
+        }
         let damaged: HashSet<SnapshotId> = verdicts.iter().filter_map(|verdict| verdict.id).collect();
         let links: Vec<Link> = found.links.iter().map(|(link, _)| link.clone()).collect();
         let walk = chain::walk(&links, &said.ledger, |id| damaged.contains(&id));
