@@ -38,7 +38,35 @@ pub(crate) fn rfind_byte(hay: &[u8], byte: u8) -> Option<usize> {
     memchr::memrchr(byte, hay)
 }
 
-/// How often `byte` stands in `hay`. Written in lanes, so that it compiles to vector code on every target.
+/// How often `byte` stands in `hay`.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn count_byte(hay: &[u8], byte: u8) -> u64 {
+    use core::arch::wasm32::{i8x16_eq, i8x16_splat, i8x16_sub, u8x16_splat, u16x8_extadd_pairwise_u8x16};
+    use core::arch::wasm32::{u32x4_extadd_pairwise_u16x8, u32x4_extract_lane, u64x2};
+    let wanted = i8x16_splat(byte.cast_signed());
+    let mut total = 0u64;
+    // 255 rounds at most before a lane of eight bits could overflow.
+    for chunk in hay.chunks(255 * 16) {
+        let mut lanes = u8x16_splat(0);
+        let (rounds, rest) = chunk.as_chunks::<16>();
+        for round in rounds {
+            let word = u128::from_le_bytes(*round);
+            #[expect(clippy::cast_possible_truncation, reason = "the halves of a word of 128 bits")]
+            let bytes = u64x2(word as u64, (word >> 64) as u64);
+            lanes = i8x16_sub(lanes, i8x16_eq(bytes, wanted));
+        }
+        let sums = u32x4_extadd_pairwise_u16x8(u16x8_extadd_pairwise_u8x16(lanes));
+        total += u64::from(u32x4_extract_lane::<0>(sums))
+            + u64::from(u32x4_extract_lane::<1>(sums))
+            + u64::from(u32x4_extract_lane::<2>(sums))
+            + u64::from(u32x4_extract_lane::<3>(sums));
+        total += rest.iter().map(|&b| u64::from(b == byte)).sum::<u64>();
+    }
+    total
+}
+
+/// How often `byte` stands in `hay`. Written in lanes, so that it compiles to vector code.
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn count_byte(hay: &[u8], byte: u8) -> u64 {
     let mut total = 0u64;
     // 255 rounds at most before a lane of eight bits could overflow.

@@ -255,18 +255,17 @@ impl Notes<'_> {
             return;
         }
         self.report.events[severity as usize] += 1;
-        let (template, _) = self.memo.of(event.message(), "");
+        let kind = self.memo.of(event.message());
         let cause = template::cause_class(&event).to_owned();
         let mut raw = StableHash::new();
-        raw.write(template.as_bytes());
-        raw.write(b"\n");
+        raw.write(&kind.hash.to_le_bytes());
         raw.write(cause.as_bytes());
         let raw = raw.finish();
         // Fingerprints are made from what the sanitizer leaves, so that no secret can be guessed from one.
         let fingerprint = match self.known.get(&raw) {
             Some(fingerprint) => *fingerprint,
             None => {
-                let fingerprint = template::fingerprint(&(self.redact)(&template), &cause);
+                let fingerprint = template::fingerprint(&(self.redact)(&kind.template), &cause);
                 if self.known.len() < MAX_REMEMBERED {
                     self.known.insert(raw, fingerprint);
                 }
@@ -281,7 +280,7 @@ impl Notes<'_> {
             let message: String = event.message().chars().take(12).collect();
             let message_at = example.find(&message).unwrap_or(0);
             let cause = event.cause.as_deref().map(|cause| bounded(redact(cause), MAX_EXAMPLE_BYTES));
-            Texts { template: redact(&template), example, message_at, cause }
+            Texts { template: redact(&kind.template), example, message_at, cause }
         });
     }
 

@@ -113,7 +113,12 @@ impl Scan {
 
 fn found(event: Event, memo: &mut Memo) -> Found {
     let message = event.message().to_owned();
-    let (template, fingerprint) = memo.of(&message, template::cause_class(&event));
+    let known = memo.of(&message);
+    let template = known.template.clone();
+    let fingerprint = match template::cause_class(&event) {
+        "" => known.fingerprint.clone(),
+        cause => template::fingerprint_text(template::fingerprint(&template, cause)),
+    };
     Found {
         line: event.line,
         end_line: event.end_line,

@@ -171,6 +171,7 @@ impl<'p> Scanner<'p> {
     fn lines(&mut self, end: usize, sink: &mut dyn FnMut(Event)) {
         let buffer = std::mem::take(&mut self.buffer);
         let mut scratch = std::mem::take(&mut self.scratch);
+        let before = self.line;
         let mut at = self.next;
         let mut head = None;
         while at < end {
@@ -228,7 +229,8 @@ impl<'p> Scanner<'p> {
             at = stop + 1;
             self.line += 1;
         }
-        self.counts.lines += count_byte(&buffer[self.next..end], b'\n');
+        // Each line end that was passed moved the number on: counting them once is enough.
+        self.counts.lines += self.line - before;
         self.buffer = buffer;
         self.scratch = scratch;
     }

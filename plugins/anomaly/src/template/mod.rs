@@ -16,39 +16,40 @@ pub fn of_message(message: &str) -> String {
     template
 }
 
-/// Templates and fingerprints of the last messages, by what is left of a message where each run of digits is one: what
-/// has a digit is a value, so the template is the same.
-#[derive(Debug, Default)]
-pub struct Memo {
-    entries: Vec<Entry>,
+/// The template of a message, and what is made from it.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// The message with each run of digits as one.
     shape: Vec<u8>,
+    /// The template.
+    pub template: String,
+    /// The fingerprint without a cause, as it is written.
+    pub fingerprint: String,
+    /// The fingerprint without a cause.
+    pub hash: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Entry {
+/// Templates of the last messages, by what is left of a message where each run of digits is one: what has a digit is
+/// a value, so the template is the same.
+#[derive(Debug, Default)]
+pub struct Memo {
+    entries: Vec<Known>,
     shape: Vec<u8>,
-    template: String,
-    /// The fingerprint without a cause, written.
-    fingerprint: String,
 }
 
 /// How many messages are remembered. A log that repeats itself has few kinds at a time.
 const MEMO_ENTRIES: usize = 256;
-/// Longer messages are worked out each time.
+/// What follows in longer messages does not reach the template.
 const MAX_SHAPE_BYTES: usize = 1024;
 
 impl Memo {
-    /// The template of an event's message and the fingerprint of its kind.
-    pub fn of(&mut self, message: &str, cause: &str) -> (String, String) {
-        if message.len() > MAX_SHAPE_BYTES || !cause.is_empty() {
-            let template = of_message(message);
-            let fingerprint = fingerprint_text(fingerprint(&template, cause));
-            return (template, fingerprint);
-        }
+    /// What is known of a message.
+    pub fn of(&mut self, message: &str) -> &Known {
         self.shape.clear();
         let mut hash = 0u64;
         let mut digit = false;
-        for &byte in message.as_bytes() {
+        let long = message.len() > MAX_SHAPE_BYTES;
+        for &byte in if long { &[] } else { message.as_bytes() } {
             let now = byte.is_ascii_digit();
             if !(now && digit) {
                 let byte = if now { b'0' } else { byte };
@@ -58,16 +59,25 @@ impl Memo {
             digit = now;
         }
         if self.entries.is_empty() {
-            self.entries.resize(MEMO_ENTRIES, Entry::default());
+            self.entries.resize(MEMO_ENTRIES, Known::default());
         }
         let entry = &mut self.entries[(hash >> 56) as usize % MEMO_ENTRIES];
-        if entry.shape != self.shape || entry.template.is_empty() {
+        if long || entry.fingerprint.is_empty() || !same(&entry.shape, &self.shape) {
             entry.shape.clone_from(&self.shape);
             entry.template = of_message(message);
-            entry.fingerprint = fingerprint_text(fingerprint(&entry.template, ""));
+            entry.hash = fingerprint(&entry.template, "");
+            entry.fingerprint = fingerprint_text(entry.hash);
         }
-        (entry.template.clone(), entry.fingerprint.clone())
+        entry
     }
+}
+
+/// Equality eight bytes at a time: in the guest a comparison of slices goes byte by byte.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    a.len() == b.len()
+        && a.iter().zip(b).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && a_rest == b_rest
 }
 
 /// The class of an event's cause (`java.io.IOException`), which is part of what kind of event it is.
