@@ -1,6 +1,6 @@
 //! Following real files in a temporary directory: rotations, truncations, restarts, and what is no log at all.
 
-#![expect(clippy::unwrap_used, reason = "this is a test")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, and its figures are worth reading")]
 #![expect(clippy::disallowed_methods, reason = "files are written here that nobody keeps")]
 
 use ghostd_anomaly::config::{Config, Source};
@@ -14,6 +14,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory that is removed at the end.
 struct Place(PathBuf);
@@ -185,12 +187,117 @@ fn a_thousand_deletions_between_two_looks_lose_nothing_that_was_open() {
     assert_eq!((found, losses), (planted, 0));
 }
 
+#[test]
+fn what_goes_with_a_file_that_nobody_held_is_said() {
+    for (name, how) in [("deleted", "deleted or moved away"), ("packed", "compressed")] {
+        let place = Place::new(name);
+        let log = place.path("a.log");
+        let mut watcher = Watcher::new(&place);
+        append(&log, "2024-01-02 03:04:05 INFO start\n");
+        watcher.capture("*.log");
+        append(&log, &"2024-01-02 03:04:05 INFO more of it\n".repeat(100_000));
+        watcher.budget_bytes = 1 << 20;
+        let behind = watcher.capture("*.log").behind_bytes;
+        assert!(behind > 0);
+        // The daemon is not there when the file goes.
+        watcher.logs.restart();
+        fs::remove_file(&log).unwrap();
+        if name == "packed" {
+            fs::write(place.path("a.log.1.gz"), b"\x1f\x8b packed").unwrap();
+        }
+        let losses: Vec<_> = (0..5).flat_map(|_| watcher.capture("*.log").losses).collect();
+        assert_eq!(losses.len(), 1, "{losses:?}");
+        assert_eq!((losses[0].at_least_bytes, losses[0].how), (Some(behind), how));
+    }
+}
+
+#[test]
+fn what_was_written_to_a_file_before_it_went_nobody_knows() {
+    let place = Place::new("unknown");
+    let log = place.path("a.log");
+    let mut watcher = Watcher::new(&place);
+    append(&log, "2024-01-02 03:04:05 INFO start\n");
+    watcher.capture("*.log");
+    append(&log, "2024-01-02 03:04:05 INFO more\n");
+    watcher.capture("*.log");
+    watcher.logs.restart();
+    fs::remove_file(&log).unwrap();
+    let losses: Vec<_> = (0..5).flat_map(|_| watcher.capture("*.log").losses).collect();
+    assert_eq!((losses.len(), losses[0].at_least_bytes), (1, None));
+}
+
+/// `GHOSTD_ROTATIONS=n` for other than 60 of them.
+#[test]
+fn a_writer_at_full_speed_is_followed_through_its_rotations() {
+    const LINES: u64 = 400;
+    const OLD: u64 = 12;
+    let rotations: u64 = std::env::var("GHOSTD_ROTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let place = Place::new("full-speed");
+    let base = place.0.clone();
+    let looks = Arc::new(AtomicU64::new(0));
+    let mut watcher = Watcher::new(&place);
+    append(&place.path("a.log"), "start\n");
+    watcher.capture("*.log");
+    let writer = {
+        let looks = Arc::clone(&looks);
+        std::thread::spawn(move || {
+            let name = |number: u64| base.join(format!("a.log.{number}"));
+            let log = base.join("a.log");
+            for rotation in 0..rotations {
+                let mut text = String::new();
+                let mut file = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+                for line in 0..LINES {
+                    let number = rotation * LINES + line;
+                    text = format!("2024-01-02 03:04:05 ERROR planted {number}\n2024-01-02 03:04:05 INFO fine\n");
+                    file.write_all(text.as_bytes()).unwrap();
+                }
+                assert!(!text.is_empty());
+                fs::rename(&log, name(rotation + 1)).unwrap();
+                // An old one is packed, a very old one deleted.
+                if let Some(old) = (rotation + 1).checked_sub(OLD) {
+                    let _ = fs::remove_file(name(old));
+                    let _ = fs::write(base.join(format!("a.log.{old}.gz")), b"\x1f\x8b packed");
+                    let _ = fs::remove_file(base.join(format!("a.log.{}.gz", old.saturating_sub(OLD))));
+                }
+                // The watcher looks at least twice in a quarter as many rotations as there are old names.
+                let seen = looks.load(Ordering::Relaxed);
+                while rotation % (OLD / 4) == 0 && looks.load(Ordering::Relaxed) < seen + 2 {
+                    std::thread::yield_now();
+                }
+            }
+        })
+    };
+    let (mut losses, mut restarts, mut rounds) = (Vec::new(), 0, 0u64);
+    while !writer.is_finished() {
+        losses.extend(watcher.capture("*.log").losses);
+        looks.fetch_add(1, Ordering::Relaxed);
+        rounds += 1;
+        if rounds % 5 == 0 {
+            watcher.logs.restart();
+            restarts += 1;
+        }
+    }
+    writer.join().unwrap();
+    for _ in 0..5 {
+        losses.extend(watcher.capture("*.log").losses);
+    }
+    let doubled = watcher.seen.values().filter(|count| **count > 1).count();
+    println!(
+        "{rotations} rotations, {rounds} looks, {restarts} restarts: {} of {} lines found, {doubled} twice, {losses:?}",
+        watcher.seen.len(),
+        rotations * LINES,
+    );
+    assert_eq!(doubled, 0);
+    assert_eq!(watcher.seen.len() as u64, rotations * LINES);
+}
+
 /// Follows with nothing behind it, and says which planted numbers were seen how often.
 struct Watcher {
     follower: Follower,
     logs: Directory,
     clock: PathBuf,
     seen: BTreeMap<u64, u32>,
+    budget_bytes: u64,
 }
 
 impl Watcher {
@@ -200,6 +307,7 @@ impl Watcher {
             logs: Directory::new(&place.0),
             clock: place.path("clock"),
             seen: BTreeMap::new(),
+            budget_bytes: 64 << 20,
         }
     }
 
@@ -213,7 +321,7 @@ impl Watcher {
         let turn = Turn {
             now_ms,
             attempt: 1,
-            budget_bytes: 64 << 20,
+            budget_bytes: self.budget_bytes,
             first_sight_bytes: 1 << 20,
             options: Options::default(),
             filter: Prefilter::shared(),

@@ -133,6 +133,8 @@ struct Now {
     truncated: bool,
     /// The inode was given to another file under another name: nothing was truncated.
     reused: bool,
+    /// It is gone, and a packed file stands beside where it was.
+    packed: bool,
 }
 
 impl Follower {
@@ -154,7 +156,7 @@ impl Follower {
         let found = list(logs, sources, &mut outcome);
         let mut now = self.reconcile(logs, found, turn, &mut outcome);
         self.read_all(logs, &mut now, turn, &mut outcome, sink);
-        self.let_go(&mut now, turn);
+        self.let_go(&mut now, turn, &mut outcome);
         outcome.files = self.tracks.len() as u64;
         self.last_ms = Some(turn.now_ms);
         outcome
@@ -174,6 +176,7 @@ impl Follower {
                 Some(entry) => {
                     let moved = track.path != entry.path;
                     (track.root, track.path) = (entry.root, entry.path);
+                    track.home.clear();
                     let mut state = look(logs, track, entry.meta, outcome);
                     state.reused = state.truncated && (moved || track.missing > 0);
                     track.missing = 0;
@@ -199,7 +202,7 @@ impl Follower {
         taken: &BTreeSet<(String, String)>,
         turn: &Turn<'_>,
     ) {
-        let mut rotations: Vec<(String, String, String)> = Vec::new();
+        let mut rotations: BTreeSet<(String, String, String)> = BTreeSet::new();
         let mut beside: BTreeMap<(String, String), Vec<Entry>> = BTreeMap::new();
         for (track, state) in self.tracks.iter_mut().zip(now.iter_mut()) {
             let moved = state.rotated || taken.contains(&(track.root.clone(), track.path.clone()));
@@ -217,12 +220,15 @@ impl Follower {
                 let pattern = if directory.is_empty() { "*".to_owned() } else { format!("{directory}/*") };
                 logs.find(&track.root, &pattern, MAX_LISTED).map(|listing| listing.entries).unwrap_or_default()
             });
-            let path = track.path.clone();
+            let path = track.home().to_owned();
+            state.packed = entries
+                .iter()
+                .any(|e| packed(&e.path) && e.path.starts_with(&path) && e.meta.modified_ns >= track.seen_modified_ns);
             if state.rotated
                 && let Some(entry) = entries.iter().find(|e| e.meta.identity == track.identity)
             {
                 if state.file.is_none()
-                    && let Ok(mut file) = logs.open(&track.root, &entry.path)
+                    && let Some(mut file) = open_same(logs, track, &entry.path)
                 {
                     // Nobody held the inode meanwhile: it may have been given to another file.
                     if track.is_same(file.as_mut()).unwrap_or(false) {
@@ -232,11 +238,12 @@ impl Follower {
                         track.identity = Identity::default();
                     }
                 }
-                if state.file.is_some() {
+                if state.file.is_some() && track.path != entry.path {
+                    track.home.clone_from(&path);
                     track.path.clone_from(&entry.path);
                 }
             }
-            rotations.push((track.root.clone(), directory, path));
+            rotations.insert((track.root.clone(), directory, path));
         }
         let known: BTreeSet<Identity> = self.tracks.iter().map(|t| t.identity).collect();
         let since = self.last_ms.unwrap_or(turn.now_ms).saturating_mul(1_000_000) - CLOCK_SLACK_NS;
@@ -322,7 +329,7 @@ impl Follower {
             let known = known.min(self.tracks.len());
             let mut opened = None;
             if known > 0 && entry.meta.size_bytes > 0 {
-                opened = logs.open(&track.root, &track.path).ok();
+                opened = open_same(logs, &track, &track.path);
                 if let Some(file) = &mut opened {
                     match self.copy_of(file.as_mut(), &entry.meta, &now[..known], None) {
                         Copy::Taken(index) => {
@@ -348,8 +355,8 @@ impl Follower {
             }
             let successor = self.tracks[..known].iter().zip(now.iter()).any(|(t, s)| {
                 t.root == track.root
-                    && (t.path == track.path && s.rotated
-                        || is_sibling(&t.path, &track.path)
+                    && (t.home() == track.path && s.rotated
+                        || is_sibling(t.home(), &track.path)
                         || s.rotated && is_sibling(&track.path, &t.path))
             });
             let since = self.last_ms.map(|ms| ms.saturating_mul(1_000_000) - CLOCK_SLACK_NS);
@@ -407,7 +414,7 @@ impl Follower {
     }
 
     /// Forgets what is gone for good.
-    fn let_go(&mut self, now: &mut Vec<Now>, turn: &Turn<'_>) {
+    fn let_go(&mut self, now: &mut Vec<Now>, turn: &Turn<'_>, outcome: &mut Outcome) {
         let mut states = std::mem::take(now).into_iter();
         self.tracks.retain_mut(|track| {
             let Some(mut state) = states.next() else { return true };
@@ -415,8 +422,12 @@ impl Follower {
             let idle = turn.now_ms - track.grown_ms > ROTATED_IDLE_MS;
             let keep = match (&state.meta, state.rotated) {
                 (None, _) => {
-                    track.missing += 1;
-                    track.missing < MISSING_CAPTURES
+                    track.missing = track.missing.saturating_add(1);
+                    track.gone += 1;
+                    if track.gone == MISSING_CAPTURES {
+                        outcome.losses.extend(vanished(track, &state, turn));
+                    }
+                    track.gone < MISSING_CAPTURES
                 }
                 // Deleted: nobody but its writer can add to it.
                 (Some(meta), true) => {
@@ -424,6 +435,10 @@ impl Follower {
                 }
                 (Some(_), false) => true,
             };
+            if state.meta.is_some() {
+                track.gone = 0;
+            }
+            track.rotated |= state.rotated && state.meta.is_some();
             if state.rotated && state.meta.is_some() && drained {
                 track.missing = track.missing.saturating_add(1);
             }
@@ -435,12 +450,37 @@ impl Follower {
     }
 }
 
+/// What is lost with a file that is gone and that nobody held open. What was seen and not read is a number; what was
+/// written to it since, where it was being written to, nobody knows.
+fn vanished(track: &Track, state: &Now, turn: &Turn<'_>) -> Option<Loss> {
+    let unread = track.seen_bytes.saturating_sub(track.offset);
+    let lively = !track.rotated && turn.now_ms.saturating_sub(track.grown_ms) < ROTATED_IDLE_MS;
+    (unread > 0 || lively).then(|| Loss {
+        source: source_of(track),
+        at_least_bytes: (unread > 0).then_some(unread),
+        how: if state.packed { "compressed" } else { "deleted or moved away" },
+    })
+}
+
 enum Copy {
     None,
     /// A copy of the track with this index, which was truncated.
     Taken(usize),
     /// A copy of what was read already, or of a file that still stands.
     Ahead,
+}
+
+/// The file of a track under this name, or by the handle that was kept; `None` where the name means another file by
+/// now.
+fn open_same(logs: &mut dyn Logs, track: &Track, path: &str) -> Option<Box<dyn LogFile>> {
+    let mut file = match logs.open(&track.root, path) {
+        Ok(file) => file,
+        Err(_) => return logs.reopen(track.identity).ok(),
+    };
+    match file.meta() {
+        Ok(meta) if meta.identity == track.identity => Some(file),
+        _ => logs.reopen(track.identity).ok(),
+    }
 }
 
 /// Looks at a file that is where it should be: whether it changed, and if so, whether what was read is still there.
@@ -451,10 +491,18 @@ fn look(logs: &mut dyn Logs, track: &Track, meta: Meta, outcome: &mut Outcome) -
     }
     if meta.size_bytes < track.offset {
         state.truncated = true;
-        state.file = logs.open(&track.root, &track.path).ok();
+        state.file = open_same(logs, track, &track.path);
         return state;
     }
-    match logs.open(&track.root, &track.path).and_then(|mut file| Ok((track.is_same(file.as_mut())?, file))) {
+    let opened = match open_same(logs, track, &track.path) {
+        Some(file) => Ok(file),
+        // Between listing and opening the name went to another file: what is under it says nothing of this one.
+        None => match logs.open(&track.root, &track.path) {
+            Ok(_) => return state,
+            Err(trouble) => Err(trouble),
+        },
+    };
+    match opened.and_then(|mut file| Ok((track.is_same(file.as_mut())?, file))) {
         Ok((same, file)) => {
             state.truncated = !same;
             state.file = Some(file);

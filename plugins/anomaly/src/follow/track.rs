@@ -18,6 +18,10 @@ pub(super) struct Track {
     pub root: String,
     #[serde(rename = "p")]
     pub path: String,
+    /// What it was called where the configuration looks, after it was rotated away from there: names that rotation
+    /// gives are made from this one. Empty while it is called so.
+    #[serde(rename = "b", default, skip_serializing_if = "String::is_empty")]
+    pub home: String,
     #[serde(rename = "k")]
     pub identity: Identity,
     /// Everything before this was read.
@@ -42,9 +46,15 @@ pub(super) struct Track {
     /// The capture that last read from it.
     #[serde(rename = "t", default)]
     pub served: u64,
-    /// How many captures did not find it under any name.
+    /// How many captures in a row did not find it under any name.
+    #[serde(rename = "z", default, skip_serializing_if = "is_zero")]
+    pub gone: u32,
+    /// How many captures in a row did not find it where the configuration looks, or had nothing left to read.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub missing: u32,
+    /// It was found under another name than the configuration's: rotated away, and read to its end there.
+    #[serde(rename = "x", default, skip_serializing_if = "std::ops::Not::not")]
+    pub rotated: bool,
     /// The rest of a line is to be passed over.
     #[serde(rename = "w", default, skip_serializing_if = "std::ops::Not::not")]
     pub skipping: bool,
@@ -74,6 +84,11 @@ impl Mark {
 }
 
 impl Track {
+    /// The name that rotation starts from.
+    pub(super) fn home(&self) -> &str {
+        if self.home.is_empty() { &self.path } else { &self.home }
+    }
+
     /// Whether `file` is still the file that was read: its beginning and what stands before the place reached.
     pub(super) fn is_same(&self, file: &mut dyn LogFile) -> Result<bool, Trouble> {
         let before = self.offset.saturating_sub(u64::from(self.anchor.0));
