@@ -115,10 +115,12 @@ pub struct Follower {
     cautious_bytes: Option<u64>,
 }
 
-/// A file of the listing.
+/// A file of the listing, or one beside it that rotation made of one of the listing.
 struct Found {
     root: String,
     path: String,
+    /// What it was called before, see [`Track::home`].
+    home: String,
     meta: Meta,
 }
 
@@ -258,6 +260,7 @@ impl Follower {
                 found.entry(entry.meta.identity).or_insert_with(|| Found {
                     root: root.clone(),
                     path: entry.path.clone(),
+                    home: path.clone(),
                     meta: entry.meta,
                 });
             }
@@ -321,6 +324,7 @@ impl Follower {
             let mut track = Track {
                 root: entry.root,
                 path: entry.path,
+                home: entry.home,
                 identity: entry.meta.identity,
                 grown_ms: entry.meta.modified_ns / 1_000_000,
                 line: Some(1),
@@ -537,6 +541,7 @@ fn list(logs: &mut dyn Logs, sources: &[Source], outcome: &mut Outcome) -> BTree
                     found.entry(entry.meta.identity).or_insert(Found {
                         root: source.root.clone(),
                         path: entry.path,
+                        home: String::new(),
                         meta: entry.meta,
                     });
                 }
