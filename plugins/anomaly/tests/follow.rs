@@ -1,6 +1,6 @@
 //! Following real files in a temporary directory: rotations, truncations, restarts, and what is no log at all.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "this is a test, and its figures are worth reading")]
+#![expect(clippy::unwrap_used, reason = "this is a test")]
 #![expect(clippy::disallowed_methods, reason = "files are written here that nobody keeps")]
 
 use ghostd_anomaly::config::{Config, Source};
