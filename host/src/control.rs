@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::model::{CollectorHealth, Heartbeat, SnapshotId};
+use crate::model::{CollectorHealth, Heartbeat, SnapshotId, Wall};
 
 /// Bytes of a request. It bounds what a client can make the daemon hold.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
@@ -76,6 +76,22 @@ pub enum Request {
     },
     /// Take something out of everything that is stored.
     Purge(PurgeOrder),
+    /// Put a daemon into maintenance.
+    MaintenanceOn {
+        /// Which, or `*` for all.
+        daemon: String,
+        /// Until when; without it, until it is ended.
+        until: Option<Wall>,
+        /// Who asks.
+        by: String,
+        /// What for.
+        why: Option<String>,
+    },
+    /// End a maintenance that was begun by hand.
+    MaintenanceOff {
+        /// Of which, or `*` for that of all.
+        daemon: String,
+    },
 }
 
 /// What is to be taken out of everything that is stored.
@@ -175,6 +191,9 @@ pub struct Status {
     pub missed_heartbeats: u64,
     /// See `missed_heartbeats`.
     pub missed_snapshots: u64,
+    /// Whether the kernel tells when a daemon ends; if not, that is found out by looking with each beat.
+    #[serde(default)]
+    pub ends_are_told: bool,
 }
 
 /// What a pass of retention did, or would do.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 
 use crate::board::{Board, Place};
-use crate::model::{DaemonBeat, Heartbeat, Moment, Overall, OverallStatus};
+use crate::model::{DaemonBeat, Heartbeat, Moment, Overall, OverallStatus, PingBeat, SignBeat};
 
 /// Reasons that a verdict names. More are counted.
 const MAX_REASONS: usize = 16;
@@ -43,9 +43,26 @@ pub struct Beat<'a> {
     pub daemons: &'a [String],
     /// Daemons whose process has ended since their section was collected, with the BOOTTIME at which it did.
     pub ended: &'a BTreeMap<String, u64>,
+    /// What was found out about daemons beside their processes.
+    pub beside: &'a BTreeMap<String, Beside>,
     /// Where the verdict turns.
     pub thresholds: Thresholds,
 }
+
+/// What is known of a daemon beside its process.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// Whether it is in maintenance.
+    pub maintenance: bool,
+    /// Its ping.
+    pub ping: Option<PingBeat>,
+    /// Its heartbeat file.
+    pub heartbeat_file: Option<SignBeat>,
+}
+
+/// Words with which a daemon says of itself that it is not well. Others are shown and mean nothing here.
+const ILL_WORDS: [&str; 9] =
+    ["failed", "failing", "error", "unhealthy", "critical", "down", "dead", "crashed", "stopped"];
 
 /// Composes a heartbeat.
 pub fn compose(board: &Board, beat: &Beat<'_>) -> Heartbeat {
@@ -76,6 +93,7 @@ fn usable(place: Option<&Place>) -> Option<&Place> {
 }
 
 fn daemon_beat(name: &str, section: Option<&Place>, beat: &Beat<'_>) -> DaemonBeat {
+    let beside = beat.beside.get(name).cloned().unwrap_or_default();
     let empty = |status: &str| DaemonBeat {
         name: name.to_owned(),
         status: status.to_owned(),
@@ -84,7 +102,9 @@ fn daemon_beat(name: &str, section: Option<&Place>, beat: &Beat<'_>) -> DaemonBe
         cpu_percent: None,
         memory_bytes: None,
         restart_count: None,
-        maintenance: false,
+        maintenance: beside.maintenance,
+        ping: beside.ping.clone(),
+        heartbeat_file: beside.heartbeat_file.clone(),
     };
     let ended_since = |place: &Place| {
         beat.ended.get(name).is_some_and(|ended_ns| {
@@ -105,7 +125,6 @@ fn daemon_beat(name: &str, section: Option<&Place>, beat: &Beat<'_>) -> DaemonBe
             cpu_percent: row.get("cpu_percent").and_then(Json::as_f64),
             memory_bytes: row.get("memory_bytes").and_then(Json::as_u64),
             restart_count: row.get("restart_count").and_then(Json::as_u64),
-            maintenance: row.get("maintenance").and_then(Json::as_bool).unwrap_or(false),
             ..empty("unknown")
         },
         _ => empty("no_data"),
@@ -141,6 +160,32 @@ fn verdict(daemons: &[DaemonBeat], clock_status: &str, clock: Option<&Json>, thr
     }
     if daemons.iter().any(|daemon| daemon.status == "no_data") {
         worsen(OverallStatus::Degraded, "no data on daemons: the collector `daemon` has not answered".to_owned());
+    }
+    // Neither counts in the share: the process runs, and what is wrong may be the way to it.
+    for daemon in daemons.iter().filter(|daemon| !daemon.maintenance) {
+        let name = &daemon.name;
+        if let Some(ping) = daemon.ping.as_ref().filter(|ping| !matches!(ping.outcome.as_str(), "ok" | "pending")) {
+            let why = ping.detail.as_deref().unwrap_or(&ping.outcome);
+            worsen(
+                OverallStatus::Degraded,
+                format!("daemon {name} does not answer its ping ({}): {why}", ping.outcome),
+            );
+        }
+        let Some(file) = &daemon.heartbeat_file else { continue };
+        let is_awaited = match file.state.as_str() {
+            "fresh" | "pending" => false,
+            // A daemon that was never seen need not have left one, and of one that is dead it is no news.
+            "missing" | "stale" | "vanished" => matches!(daemon.status.as_str(), "running" | "restarted" | "paused"),
+            _ => true,
+        };
+        if is_awaited {
+            let why = file.detail.as_deref().unwrap_or_default();
+            worsen(OverallStatus::Degraded, format!("heartbeat file of {name} is {}: {why}", file.state));
+        } else if let Some(word) = file.says.as_deref().filter(|_| file.state == "fresh")
+            && ILL_WORDS.contains(&word.to_lowercase().as_str())
+        {
+            worsen(OverallStatus::Degraded, format!("daemon {name} says that it is {word}"));
+        }
     }
     match clock_status {
         "drift_warning" | "drift_critical" | "sync_failed" => {
@@ -181,6 +226,8 @@ mod tests {
                 memory_bytes: None,
                 restart_count: None,
                 maintenance: status.starts_with('m'),
+                ping: None,
+                heartbeat_file: None,
             })
             .collect()
     }
@@ -223,6 +270,53 @@ mod tests {
         assert_eq!(overall.status, OverallStatus::Degraded);
         assert!(overall.reasons[0].contains("no data on daemons"));
         assert_eq!(status(&["running"], "no_data"), OverallStatus::Degraded);
+    }
+
+    fn with_file(status: &str, state: &str, says: Option<&str>) -> Overall {
+        let mut daemons = daemons(&[status]);
+        daemons[0].heartbeat_file = Some(SignBeat {
+            state: state.to_owned(),
+            age_seconds: Some(70.0),
+            says: says.map(str::to_owned),
+            detail: Some("why".to_owned()),
+        });
+        verdict(&daemons, "synced", None, Thresholds::default())
+    }
+
+    #[test]
+    fn a_sign_of_life_that_is_missed_degrades_and_one_that_nobody_expects_does_not() {
+        assert_eq!(with_file("running", "fresh", Some("healthy")).status, OverallStatus::Healthy);
+        assert_eq!(with_file("running", "stale", None).reasons, ["heartbeat file of d0 is stale: why"]);
+        assert_eq!(with_file("running", "future", None).status, OverallStatus::Degraded);
+        assert_eq!(with_file("unknown", "missing", None).status, OverallStatus::Healthy);
+        assert_eq!(with_file("unknown", "malformed", None).status, OverallStatus::Degraded);
+        assert_eq!(with_file("mrunning", "stale", None).status, OverallStatus::Healthy);
+        assert_eq!(with_file("running", "fresh", Some("ERROR")).reasons, ["daemon d0 says that it is ERROR"]);
+    }
+
+    #[test]
+    fn a_ping_without_answer_degrades_and_a_pending_one_does_not() {
+        let ping = |outcome: &str| PingBeat {
+            outcome: outcome.to_owned(),
+            age_seconds: 1.0,
+            latency_ms: None,
+            min_ms: None,
+            median_ms: None,
+            p95_ms: None,
+            detail: Some("connection refused".to_owned()),
+            streak: 2,
+            certificate_expires_at: None,
+        };
+        let overall = |outcome: &str| {
+            let mut daemons = daemons(&["running"]);
+            daemons[0].ping = Some(ping(outcome));
+            verdict(&daemons, "synced", None, Thresholds::default())
+        };
+        assert_eq!(overall("ok").status, OverallStatus::Healthy);
+        assert_eq!(overall("pending").status, OverallStatus::Healthy);
+        let bad = overall("unreachable");
+        assert_eq!(bad.status, OverallStatus::Degraded);
+        assert_eq!(bad.reasons, ["daemon d0 does not answer its ping (unreachable): connection refused"]);
     }
 
     #[test]

@@ -140,6 +140,23 @@ fn first_bytes(pipe: Option<impl Read + std::os::fd::AsFd>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Where Unix keeps the names of groups.
+const GROUPS: &str = "/etc/group";
+
+/// The number of a group that is named, or given as a number. An error says that there is none.
+pub fn group_id(group: &str) -> Result<u32, String> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let groups = std::fs::read_to_string(GROUPS).map_err(|error| format!("`{GROUPS}` cannot be read: {error}"))?;
+    // `name:password:gid:members`, group(5).
+    let number = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next()? == group).then(|| fields.nth(1)?.parse().ok())?
+    });
+    number.ok_or_else(|| format!("there is no group `{group}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,8 @@ pub struct Memory {
     pub last_snapshot: Option<(SnapshotId, Moment)>,
     /// The number of the next heartbeat, at least.
     pub next_heartbeat: u64,
+    /// What is small and replaced as a whole: maintenance, alerts.
+    pub documents: Vec<store::Document>,
 }
 
 /// Sorts out what was stored. `shown` are the findings of the last snapshot. A section is kept as long as its
@@ -68,7 +70,7 @@ pub fn recall(
             Moment { wall: entry.captured_at, boottime_ns: entry.boottime_ns, boot_id: entry.boot_id.as_str().into() };
         (entry.id, at)
     });
-    Memory { board, collectors, last_snapshot, next_heartbeat }
+    Memory { board, collectors, last_snapshot, next_heartbeat, documents: loaded.documents }
 }
 
 /// A section's row.

@@ -17,14 +17,16 @@ use crate::plugins::cache::Cache;
 use crate::plugins::call::{CallContext, CallSettings};
 use crate::plugins::engine::{Ticker, new_engine};
 use crate::plugins::lend::files::FilesLent;
-use crate::plugins::lend::{CommandsLent, Services, TimeSources};
+use crate::plugins::lend::{CommandsLent, Outside, Services, TimeSources};
 use crate::plugins::load::{self, LoadError, Loaded, Loader, Origin, Request, Source};
 use crate::plugins::run::Runner;
 use crate::plugins::signature;
 use crate::plugins::state::Limits;
 use crate::probe::clock::ServerSpec;
 use crate::probe::files::Kept;
+use crate::probe::ping::{HttpTarget, PingSpec, Target};
 use crate::probe::processes::{DaemonSpec, Pattern, Rule};
+use crate::probe::signs::SignSpec;
 use crate::retention::Policy;
 use crate::sanitize::{ExceptSetting, RuleSetting, Sanitizer, Settings};
 use crate::sealer::{Sealer, SealerError};
@@ -90,7 +92,7 @@ impl Machinery {
             daemons(&config),
             Arc::clone(&sanitizer),
             kept,
-            time_sources(&config),
+            outside(&config),
         )?;
         let ticker = Ticker::start(&engine).map_err(WiringError::Thread)?;
         let cache = cache_dir.and_then(|dir| match Cache::open(dir, &engine) {
@@ -264,6 +266,48 @@ fn time_sources(config: &Config) -> TimeSources {
     }
 }
 
+fn outside(config: &Config) -> Outside {
+    let ping = |daemon: &config::Daemon| daemon.ping.as_ref().map(|ping| ping_spec(&daemon.name, ping));
+    let sign = |daemon: &config::Daemon| {
+        daemon.heartbeat_file.as_ref().map(|file| SignSpec {
+            daemon: daemon.name.clone(),
+            path: file.path.clone(),
+            max_age: file.max_age,
+            service: file.service.clone(),
+        })
+    };
+    let unit = |daemon: &config::Daemon| match &daemon.find {
+        config::Find::Any(criteria) => criteria.unit.clone().map(|unit| (daemon.name.clone(), unit)),
+        config::Find::BaseName(_) => None,
+    };
+    Outside {
+        time: time_sources(config),
+        pings: config.daemons.iter().filter_map(ping).collect(),
+        signs: config.daemons.iter().filter_map(sign).collect(),
+        signs_every: config.heartbeat.every,
+        units: config.daemons.iter().filter_map(unit).collect(),
+    }
+}
+
+fn ping_spec(name: &str, ping: &config::Ping) -> PingSpec {
+    let target = match &ping.target {
+        config::PingTarget::Tcp { host, port } => Target::Tcp { host: host.clone(), port: *port },
+        config::PingTarget::Unix(path) => Target::Unix(path.clone()),
+        config::PingTarget::Icmp { host } => Target::Icmp { host: host.clone() },
+        config::PingTarget::Http { tls, host, port, path } => Target::Http(HttpTarget {
+            tls: *tls,
+            host: host.clone(),
+            port: *port,
+            path: path.clone(),
+            statuses: ping.statuses.clone(),
+            body: ping.body.clone(),
+            certificate_days: ping.certificate_days,
+            ca_file: ping.ca_file.clone(),
+        }),
+    };
+    PingSpec { name: name.to_owned(), target, every: ping.every, timeout: ping.timeout, retries: ping.retries }
+}
+
 fn daemons(config: &Config) -> Vec<DaemonSpec> {
     config
         .daemons
@@ -348,6 +392,17 @@ pub fn backup_options(config: &config::Backup, data_dir: &Path, config_file: &Pa
         level: i32::try_from(config.level).unwrap_or(3),
         config: config_file,
         ghostd_version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+/// Where derived files go. An error says why that cannot be known: the group is none.
+pub fn derived(config: &Config, data_dir: &Path) -> Result<crate::derived::Settings, String> {
+    let group = config.publish.group.as_deref().map(crate::hostinfo::group_id).transpose()?;
+    Ok(crate::derived::Settings {
+        dir: config.publish.dir.clone(),
+        own_file: config.heartbeat.own_file.clone(),
+        readers: crate::store::Readers { mode: config.publish.mode, group },
+        data_dir: data_dir.to_owned(),
     })
 }
 

@@ -20,6 +20,7 @@ mod history;
 mod keep;
 mod key;
 mod list;
+mod maintenance;
 mod output;
 mod page;
 mod part;
@@ -35,6 +36,7 @@ mod scan;
 mod show;
 mod snapshot;
 mod status;
+mod timeline;
 mod verify;
 mod when;
 mod writer;
@@ -106,8 +108,13 @@ enum Command {
     Repair,
     /// How the machine and ghostd are now; the exit status says it too
     Status,
+    /// Windows in which what happens to a daemon is nobody's alarm
+    #[command(subcommand)]
+    Maintenance(maintenance::Command),
     /// What happened: deaths, restarts, findings, snapshots, configuration
     Events(events::Arguments),
+    /// What happened around an instant, in one list: deaths, restarts, patches, findings, alerts, clock steps
+    Timeline(timeline::Arguments),
     /// What is wrong, worst first; `findings show` tells everything of one
     Findings(findings::Arguments),
     /// What is measured; with a name, that metric over time: a plot, CSV or JSON
@@ -171,7 +178,9 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Backup(command) => backup::run(places, &command),
         Command::Repair => repair::run(places),
         Command::Status => status::run(places),
+        Command::Maintenance(command) => maintenance::run(places, command),
         Command::Events(arguments) => events::run(places, &arguments),
+        Command::Timeline(arguments) => timeline::run(places, &arguments),
         Command::Findings(arguments) => findings::run(places, &arguments),
         Command::History(arguments) => history::run(places, &arguments),
         Command::Key(command) => key::run(places, &command),

@@ -27,6 +27,8 @@ pub enum Part {
     Host,
     /// `[control]`.
     Control,
+    /// `[publish]`.
+    Publish,
     /// `[collectors]`: the directory of dropped-in collectors.
     DropIns,
     /// `[collector_defaults]`: what dropped-in collectors without a table have.
@@ -76,6 +78,7 @@ impl Config {
             (Part::Clock, self.clock == new.clock),
             (Part::Host, self.host == new.host),
             (Part::Control, self.control == new.control),
+            (Part::Publish, self.publish == new.publish),
             (Part::DropIns, self.drop_ins == new.drop_ins),
             (Part::CollectorDefaults, self.collector_defaults == new.collector_defaults),
         ];

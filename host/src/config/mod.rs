@@ -19,6 +19,7 @@ mod load;
 mod nearest;
 mod overrides;
 mod paths;
+mod ping;
 mod place;
 mod raw;
 mod scalar;
@@ -28,6 +29,7 @@ mod settings;
 mod tree;
 mod units;
 mod validate;
+mod window;
 
 pub use diff::{Changes, Names, Part};
 pub use effective::Effective;

@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) clock: Clock,
     pub(super) host: Host,
     pub(super) control: Control,
+    pub(super) publish: Publish,
     #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
     pub(super) daemon_defaults: DaemonDefaults,
     /// The daemons that are watched. A list here replaces the default one.
@@ -64,6 +65,50 @@ pub(super) struct Heartbeat {
     /// How long each single heartbeat is kept. 1 minute to 3,650 days.
     #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "3650d"))]
     pub(super) keep_raw: Span,
+    /// The directory in which daemons leave signs of life: what `heartbeat.file` of a daemon starts from. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) dir: Option<String>,
+    /// The file in `dir` that ghostd itself writes with each heartbeat. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) own_file: Option<String>,
+    pub(super) thresholds: Thresholds,
+    /// A file that holds a URL which is asked for while all is well, so that somebody notices when ghostd dies. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) dead_man_url_file: Option<String>,
+    /// An environment variable that holds this URL. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) dead_man_url_env: Option<String>,
+    /// How often it is asked for. 1 second to 1 day.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "1d"))]
+    pub(super) dead_man_every: Span,
+    /// The worst overall status that still counts as well.
+    pub(super) dead_man_up_to: OverallWord,
+}
+
+/// Where the overall status turns.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Thresholds {
+    /// The machine is unhealthy where less than this many percent of its daemons are healthy. 0 to 100.
+    #[schemars(range(max = 100))]
+    pub(super) unhealthy_below_percent: u32,
+    /// The machine is critical where less than this many percent are. 0 to 100.
+    #[schemars(range(max = 100))]
+    pub(super) critical_below_percent: u32,
+}
+
+/// An overall status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OverallWord {
+    /// Nothing is known to be wrong.
+    Healthy,
+    /// Something is not as it should be.
+    Degraded,
+    /// Too few daemons are healthy.
+    Unhealthy,
+    /// Far too few are.
+    Critical,
 }
 
 /// What is kept. Caps (`max_*`) remove snapshots; protection (`keep_*`, `max_important`) exempts from
@@ -284,6 +329,21 @@ pub(super) struct Control {
     pub(super) socket: Option<String>,
 }
 
+/// Files for those who read what the original wrote: `heartbeat-state.json`, `snapshot-state.json`, `events.log`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Publish {
+    /// Their directory, relative to the configuration file. Optional: without it there are none.
+    #[schemars(length(min = 1))]
+    pub(super) dir: Option<String>,
+    /// The group that may read them: a name or a number. Optional.
+    #[schemars(length(min = 1, max = 64))]
+    pub(super) group: Option<String>,
+    /// Their permissions, in octal: `0640`.
+    #[schemars(regex(pattern = r"^0?[0-7]{3}$"))]
+    pub(super) mode: String,
+}
+
 /// What a `[[daemon]]` has where it says nothing else.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -292,6 +352,58 @@ pub(super) struct DaemonDefaults {
     #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
     #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
     pub(super) restarted_for: Span,
+    /// From one look at its ping to the next. 100 ms to 1 day.
+    #[schemars(extend("x-ghostd-min" = "100ms", "x-ghostd-max" = "1d"))]
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) ping_every: Span,
+    /// How long one attempt may take. 10 ms to 5 minutes.
+    #[schemars(extend("x-ghostd-min" = "10ms", "x-ghostd-max" = "5m"))]
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) timeout: Span,
+    /// How often a ping is tried again, with growing waits, before it counts as failed. 0 to 20.
+    #[schemars(range(max = 20))]
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) retries: u32,
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) heartbeat: DaemonHeartbeat,
+    /// When it is in maintenance: `daily 03:00-03:30`, `sat,sun 22:00-02:00 UTC`.
+    #[schemars(length(max = 32))]
+    #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
+    pub(super) maintenance: Vec<String>,
+}
+
+/// The file in which a daemon leaves signs of life.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DaemonHeartbeat {
+    /// The file, relative to `[heartbeat] dir`. Optional: without it there is none.
+    #[schemars(length(min = 1))]
+    pub(super) file: Option<String>,
+    /// How old the last sign of life may be. 1 second to 365 days.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "365d"))]
+    pub(super) max_age: Span,
+    /// Which service of the file it is, where the file tells of several. Optional: by default the one that is called
+    /// like the daemon, or the only one.
+    #[schemars(length(min = 1))]
+    pub(super) service: Option<String>,
+}
+
+/// What the answer to a ping by HTTP should be.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PingExpect {
+    /// The status codes that are right. Optional: by default any from 200 to 399.
+    #[schemars(length(min = 1, max = 32))]
+    pub(super) status: Option<Vec<u16>>,
+    /// What the first 64 KiB of the answer must hold somewhere. Optional.
+    #[schemars(length(min = 1, max = 1024))]
+    pub(super) body: Option<String>,
+    /// A certificate that is valid for fewer days than this is wrong. Optional: by default only one that expired.
+    #[schemars(range(max = 3650))]
+    pub(super) certificate_days: Option<u32>,
+    /// A file of PEM certificates that are trusted in place of the system's. Relative to the configuration file. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<String>,
 }
 
 /// A daemon that is watched.
@@ -307,6 +419,27 @@ pub(super) struct Daemon {
     /// How long it is shown as restarted after it came back with another process. 1 second to 7 days.
     #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "7d"))]
     pub(super) restarted_for: Span,
+    /// What is asked whether it answers: `http://...`, `https://...`, `tcp://host:port`, `unix:/path`, `icmp://host`.
+    /// Optional.
+    #[schemars(length(min = 1, max = 2048))]
+    pub(super) ping: Option<String>,
+    /// What the answer to a ping by HTTP should be.
+    pub(super) ping_expect: Option<PingExpect>,
+    /// From one look at its ping to the next. 100 ms to 1 day.
+    #[schemars(extend("x-ghostd-min" = "100ms", "x-ghostd-max" = "1d"))]
+    pub(super) ping_every: Span,
+    /// How long one attempt may take. 10 ms to 5 minutes.
+    #[schemars(extend("x-ghostd-min" = "10ms", "x-ghostd-max" = "5m"))]
+    pub(super) timeout: Span,
+    /// How often a ping is tried again, with growing waits, before it counts as failed. 0 to 20.
+    #[schemars(range(max = 20))]
+    pub(super) retries: u32,
+    /// The file in which it leaves signs of life.
+    pub(super) heartbeat: DaemonHeartbeat,
+    /// When it is in maintenance: `daily 03:00-03:30`, `sat,sun 22:00-02:00 UTC`. What happens to it then is outside
+    /// every verdict.
+    #[schemars(length(max = 32))]
+    pub(super) maintenance: Vec<String>,
 }
 
 /// How a daemon's process is found. Where several are given, meeting one of them is enough.

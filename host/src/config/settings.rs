@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-pub use super::raw::{Capability, LogFormat, LogLevel};
+pub use super::ping::PingTarget;
+pub use super::raw::{Capability, LogFormat, LogLevel, OverallWord};
 pub use super::scalar::Cadence;
 use super::units::{ByteSize, serialize_duration};
+pub use super::window::Window;
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub host: Host,
     /// How other commands reach the daemon.
     pub control: Control,
+    /// Files for those who read the original's.
+    pub publish: Publish,
     /// What is watched, in the order of the configuration; names are unique.
     pub daemons: Vec<Daemon>,
     /// Where dropped-in collectors are found.
@@ -69,6 +73,43 @@ pub struct Heartbeat {
     /// How long each single one is kept.
     #[serde(serialize_with = "serialize_duration")]
     pub keep_raw: Duration,
+    /// Where ghostd itself leaves signs of life, if it does.
+    pub own_file: Option<PathBuf>,
+    /// Where the verdict turns.
+    pub thresholds: Thresholds,
+    /// What is asked for while all is well.
+    pub dead_man: Option<DeadMan>,
+}
+
+/// `[heartbeat.thresholds]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Thresholds {
+    /// In percent.
+    pub unhealthy_below_percent: u32,
+    /// In percent; not above the other.
+    pub critical_below_percent: u32,
+}
+
+/// Where a secret is. It is read when it is needed; neither it nor what it says is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+}
+
+/// The dead man's switch of `[heartbeat]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadMan {
+    /// Where the URL is: it is read when it is needed, and never shown.
+    pub url: SecretRef,
+    /// How often it is asked for.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// The worst status that still counts as well.
+    pub up_to: OverallWord,
 }
 
 /// `[store]`.
@@ -224,6 +265,17 @@ pub struct Control {
     pub socket: Option<PathBuf>,
 }
 
+/// `[publish]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Publish {
+    /// Where the files go, if there are any.
+    pub dir: Option<PathBuf>,
+    /// The name or the number of their group.
+    pub group: Option<String>,
+    /// Their permissions.
+    pub mode: u32,
+}
+
 /// `[[daemon]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Daemon {
@@ -234,6 +286,47 @@ pub struct Daemon {
     /// How long it is shown as restarted.
     #[serde(serialize_with = "serialize_duration")]
     pub restarted_for: Duration,
+    /// How it is asked whether it answers.
+    pub ping: Option<Ping>,
+    /// Where it leaves signs of life.
+    pub heartbeat_file: Option<HeartbeatFile>,
+    /// When it is in maintenance.
+    pub maintenance: Vec<Window>,
+}
+
+/// The ping of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ping {
+    /// What is asked.
+    pub target: PingTarget,
+    /// From one look to the next.
+    #[serde(serialize_with = "serialize_duration")]
+    pub every: Duration,
+    /// For one attempt.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Status codes that are right; empty for 200 to 399.
+    pub statuses: Vec<u16>,
+    /// What the body must hold.
+    pub body: Option<String>,
+    /// For how long a certificate must still be valid.
+    pub certificate_days: u32,
+    /// Trusted certificates in place of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The heartbeat file of a daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeartbeatFile {
+    /// Absolute.
+    pub path: PathBuf,
+    /// How old the last sign of life may be.
+    #[serde(serialize_with = "serialize_duration")]
+    pub max_age: Duration,
+    /// Which service of the file.
+    pub service: Option<String>,
 }
 
 /// How a daemon's process is found.

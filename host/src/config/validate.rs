@@ -10,13 +10,14 @@ use super::fault::Fault;
 use super::place::Place;
 use super::raw::{self, Raw};
 use super::settings::{
-    Backup, Clock, CollectorDefaults, Config, Control, DropIns, Heartbeat, Host, Limits, Log, Security, Snapshot, Store,
+    Backup, Clock, CollectorDefaults, Config, Control, DropIns, Host, Limits, Log, Publish, Security, Snapshot, Store,
 };
 use super::tree::{Node, join};
 
 mod clock;
 mod collector;
 mod daemon;
+mod heartbeat;
 mod name;
 mod sanitize;
 
@@ -116,7 +117,8 @@ impl Judge<'_> {
             at_start: raw.snapshot.at_start,
             deadline: raw.snapshot.deadline.0.min(raw.snapshot.every.0),
         };
-        let heartbeat = self.heartbeat(raw.heartbeat, &root.key("heartbeat"));
+        let publish = self.publish(raw.publish, &root.key("publish"));
+        let (heartbeat, heartbeat_dir) = self.heartbeat(raw.heartbeat, &root.key("heartbeat"));
         let at = root.key("security");
         if let Some(url) = &raw.security.head_webhook
             && !url.starts_with("https://")
@@ -143,7 +145,7 @@ impl Judge<'_> {
         let clock: Clock = self.clock(raw.clock, &root.key("clock"));
         let host = self.host(raw.host, &root.key("host"));
         let control = self.control(raw.control, &root.key("control"));
-        let daemons = self.daemons(raw.daemon, &root.key("daemon"));
+        let daemons = self.daemons(raw.daemon, heartbeat_dir.as_deref(), &root.key("daemon"));
         let dir = self.path(&raw.collectors.dir, &root.key("collectors").key("dir"));
         let keys = self.signing_keys(raw.collectors.keys, &root.key("collectors").key("keys"));
         let require_signature = raw.collectors.require_signature;
@@ -172,23 +174,12 @@ impl Judge<'_> {
             clock,
             host,
             control,
+            publish,
             daemons,
             drop_ins,
             collector_defaults,
             collectors,
         }
-    }
-
-    fn heartbeat(&mut self, raw: raw::Heartbeat, at: &At<'_>) -> Heartbeat {
-        let sections_at = at.key("sections");
-        for (index, section) in raw.sections.iter().enumerate() {
-            let at = sections_at.item(index);
-            self.name(section, &at, NameRule::SECTION);
-            if raw.sections[..index].contains(section) {
-                self.fault(&at, format!("`{}` is there twice", shorten(section)));
-            }
-        }
-        Heartbeat { every: raw.every.0, sections: raw.sections, keep_raw: raw.keep_raw.0 }
     }
 
     fn backup(&mut self, raw: raw::Backup, at: &At<'_>) -> Backup {
@@ -220,6 +211,21 @@ impl Judge<'_> {
             root: self.path(&raw.root, &at.key("root")),
             versions: raw.versions,
         }
+    }
+
+    fn publish(&mut self, raw: raw::Publish, at: &At<'_>) -> Publish {
+        let mode = u32::from_str_radix(&raw.mode, 8).ok().filter(|mode| raw.mode.len() <= 4 && *mode <= 0o777);
+        let mode_at = at.key("mode");
+        match mode {
+            None => self.fault_with(&mode_at, "is no mode", "three octal digits, such as `0640`"),
+            Some(mode) if mode & 0o600 != 0o600 => self.fault(&mode_at, "does not let ghostd itself write").hint = None,
+            Some(mode) if mode & 0o022 != 0 => {
+                self.notice(&mode_at, "others may write what ghostd publishes", "`0640` or `0644`");
+            }
+            Some(_) => {}
+        }
+        let dir = raw.dir.map(|dir| self.path(&dir, &at.key("dir")));
+        Publish { dir, group: raw.group, mode: mode.unwrap_or(0o640) }
     }
 
     fn control(&mut self, raw: raw::Control, at: &At<'_>) -> Control {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Daemon;
 use crate::config::Config;
-use crate::heartbeat::{self, Beat, Thresholds};
-use crate::model::{EventKind, EventSeverity, Heartbeat, Moment, OverallStatus};
+use crate::heartbeat::{self, Beat, Beside, Thresholds};
+use crate::model::{EventKind, EventSeverity, Heartbeat, Moment, OverallStatus, PingBeat, SignBeat, Wall};
 use crate::schedule::Schedule;
 use crate::store::Batch;
 
@@ -92,6 +92,12 @@ impl Daemon {
         self.beats.pending = None;
         let missed = std::mem::take(&mut self.beats.missed);
         self.beats.missed_total += missed;
+        let beside = self.beside();
+        let configured = &self.machinery.config.heartbeat.thresholds;
+        let thresholds = Thresholds {
+            unhealthy_below: f64::from(configured.unhealthy_below_percent) / 100.0,
+            critical_below: f64::from(configured.critical_below_percent) / 100.0,
+        };
         let heartbeat = heartbeat::compose(
             &self.board,
             &Beat {
@@ -101,7 +107,8 @@ impl Daemon {
                 missed,
                 daemons: &self.beats.daemons,
                 ended: &self.beats.ended,
-                thresholds: Thresholds::default(),
+                beside: &beside,
+                thresholds,
             },
         );
         self.beats.next_sequence += 1;
@@ -124,6 +131,42 @@ impl Daemon {
         batch.heartbeats.push(heartbeat.clone());
         self.recorder.record(batch);
         self.beats.last = Some(heartbeat);
+    }
+
+    /// What was found out about daemons beside their processes, cleaned: servers and files say what they like.
+    fn beside(&self) -> BTreeMap<String, Beside> {
+        let mut beside: BTreeMap<String, Beside> = BTreeMap::new();
+        for name in &self.in_maintenance {
+            beside.entry(name.clone()).or_default().maintenance = true;
+        }
+        let services = &self.machinery.context.services;
+        let clean = |text: Option<String>| text.map(|text| self.clean(&text));
+        let ms = |ns: u64| (ns / 1_000) as f64 / 1e3;
+        for ping in services.pings() {
+            let latencies = ping.latencies;
+            beside.entry(ping.target).or_default().ping = Some(PingBeat {
+                outcome: ping.outcome.as_str().to_owned(),
+                age_seconds: ping.age_ms as f64 / 1e3,
+                latency_ms: ping.latency_ns.map(ms),
+                min_ms: latencies.map(|latencies| ms(latencies.min_ns)),
+                median_ms: latencies.map(|latencies| ms(latencies.median_ns)),
+                p95_ms: latencies.map(|latencies| ms(latencies.p95_ns)),
+                detail: clean(ping.detail),
+                streak: ping.streak,
+                certificate_expires_at: ping
+                    .certificate_expires
+                    .map(|seconds| Wall::from_millis(seconds.saturating_mul(1_000))),
+            });
+        }
+        for sign in services.signs() {
+            beside.entry(sign.daemon).or_default().heartbeat_file = Some(SignBeat {
+                state: sign.state.as_str().to_owned(),
+                age_seconds: sign.age_ms.map(|ms| ms as f64 / 1e3),
+                says: clean(sign.says),
+                detail: clean(sign.detail),
+            });
+        }
+        beside
     }
 
     /// An end that a newer section has taken note of says nothing more.

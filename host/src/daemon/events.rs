@@ -107,6 +107,54 @@ impl Daemon {
             ));
         }
     }
+
+    /// Notes the patches that are known: what is in them is no news.
+    pub(super) fn note_patches(&mut self) {
+        for (id, state, _) in patches(&self.board) {
+            self.previous_patches.insert(id, state);
+        }
+    }
+
+    /// Tells of patches that were taken up, completed or failed since.
+    pub(super) fn patches_changed(&mut self, batch: &mut Batch, now: &Moment) {
+        for (id, state, shown) in patches(&self.board) {
+            let before = self.previous_patches.insert(id.clone(), state.clone());
+            if before.as_ref() == Some(&state) {
+                continue;
+            }
+            let severity = if state == "failed" { EventSeverity::Error } else { EventSeverity::Info };
+            let data = json!({
+                "patch": id, "state": state, "before": before, "version": shown.get("version"), "phase": shown.get("phase"),
+                "path": shown.get("path"),
+            });
+            batch.events.push(self.make_event(
+                EventKind::Patch,
+                severity,
+                format!("patch {id} is {state}"),
+                data,
+                now.wall,
+            ));
+        }
+        // The oldest names are those of patches that no list shows any more.
+        while self.previous_patches.len() > MAX_PATCHES {
+            self.previous_patches.pop_first();
+        }
+    }
+}
+
+/// Patches that are remembered, so that each is told of once.
+const MAX_PATCHES: usize = 1_000;
+
+/// What the section `patch` shows as executing, completed or failed: id, state and all that it says.
+fn patches(board: &crate::board::Board) -> Vec<(String, String, Json)> {
+    let Some(place) = board.get("patch") else { return Vec::new() };
+    let body = &place.posted.section.get().body;
+    let lists = ["history", "executing"].into_iter().filter_map(|list| body.get(list).and_then(Json::as_array));
+    let named = |shown: &Json| {
+        let text = |key: &str| shown.get(key).and_then(Json::as_str).map(str::to_owned);
+        Some((text("id")?, text("state")?, shown.clone()))
+    };
+    lists.flatten().filter_map(named).collect()
 }
 
 fn severity_of(severity: Severity) -> EventSeverity {

@@ -9,10 +9,12 @@
 mod backups;
 mod beat;
 mod capture;
+mod dead_man;
 mod episodes;
 mod events;
 mod heads;
 mod loading;
+mod maintenance;
 mod purge;
 mod requests;
 mod scrub;
@@ -29,6 +31,8 @@ use crate::board::Board;
 use crate::collect::{Collectors, Every, Outcome};
 use crate::config::Config;
 use crate::control::Request;
+use crate::derived;
+use crate::maintenance::{Maintenance, NAMESPACE};
 use crate::memory::{self, Memory};
 use crate::model::{Event, EventKind, EventSeverity, Heartbeat, Moment, Wall};
 use crate::plugins::load::Loaded;
@@ -74,6 +78,8 @@ enum Message {
     Scrubbed(Result<Scrub, String>),
     /// What `[host.versions]` answered.
     Versions(BTreeMap<String, String>),
+    /// The dead man's URL was asked for.
+    DeadMan(Result<(), String>),
 }
 
 /// What the daemon is started with.
@@ -119,7 +125,8 @@ pub(crate) struct Daemon {
     loading: loading::Loading,
     beats: beat::Beats,
     captures: capture::Captures,
-    time_asker: tokio::task::JoinHandle<()>,
+    prober: tokio::task::JoinHandle<()>,
+    derived: tokio::task::JoinHandle<()>,
     exits: Arc<Option<crate::probe::processes::ExitSignal>>,
     triggered: TokenBucket,
     backups: backups::Backups,
@@ -131,6 +138,10 @@ pub(crate) struct Daemon {
     started: Moment,
     last_moment: Moment,
     previous_daemons: BTreeMap<String, String>,
+    previous_patches: BTreeMap<String, String>,
+    maintenance: Maintenance,
+    in_maintenance: BTreeSet<String>,
+    dead_man: Option<dead_man::Switch>,
     inbox: mpsc::Sender<Message>,
     reload: Box<dyn Fn() -> Result<Config, String>>,
     watcher: Box<dyn Fn(&Told<'_>)>,
@@ -179,10 +190,38 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Asks for the time beside the loop, with the sources of this configuration.
-fn ask_for_the_time(machinery: &Machinery) -> tokio::task::JoinHandle<()> {
+/// Asks others beside the loop: for the time, whether they answer, for signs of life.
+fn ask_others(machinery: &Machinery) -> tokio::task::JoinHandle<()> {
     let services = Arc::clone(&machinery.context.services);
-    tokio::spawn(async move { services.ask_for_the_time().await })
+    tokio::spawn(async move { services.ask_others().await })
+}
+
+/// Writes the files of `[publish]`, and ghostd's own sign of life, beside the loop.
+fn derive_files(machinery: &Machinery, recorder: &Recorder) -> tokio::task::JoinHandle<()> {
+    let settings = wiring::derived(&machinery.config, &recorder.data_dir);
+    let (conditions, publisher) = (recorder.conditions.clone(), recorder.publisher.clone());
+    tokio::spawn(async move {
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(why) => {
+                conditions.begin("publish", format!("nothing is published: {why}"));
+                return tracing::error!("Nothing is published: {why}");
+            }
+        };
+        let report = |trouble: Option<String>| match trouble {
+            Some(why) => {
+                if conditions.begin("publish", format!("the published files are not written: {why}")) {
+                    tracing::error!("The published files are not written: {why}");
+                }
+            }
+            None => {
+                if conditions.end("publish") {
+                    tracing::info!("The published files are written again.");
+                }
+            }
+        };
+        derived::run(settings, publisher, report).await;
+    })
 }
 
 async fn wait_for_exit(signal: &Option<crate::probe::processes::ExitSignal>) {
@@ -230,10 +269,12 @@ impl Daemon {
     ) -> Self {
         let config = &machinery.config;
         let captures = capture::Captures::new(config, memory.last_snapshot, &now);
+        let windows = memory.documents.iter().filter(|document| document.namespace == NAMESPACE);
         Self {
             beats: beat::Beats::new(config, memory.next_heartbeat, &now),
             captures,
-            time_asker: ask_for_the_time(&machinery),
+            prober: ask_others(&machinery),
+            derived: derive_files(&machinery, &recorder),
             exits: Arc::new(machinery.context.services.exit_signal()),
             backups,
             episodes: episodes::Episodes::new(&now),
@@ -247,6 +288,10 @@ impl Daemon {
             remembered: memory.collectors,
             board: memory.board,
             previous_daemons: BTreeMap::new(),
+            previous_patches: BTreeMap::new(),
+            maintenance: Maintenance::recall(windows.map(|document| &document.document)),
+            in_maintenance: BTreeSet::new(),
+            dead_man: dead_man::Switch::new(config.heartbeat.dead_man.as_ref(), &now),
             started: now.clone(),
             last_moment: now,
             machinery,
@@ -282,6 +327,7 @@ impl Daemon {
                 "version": env!("CARGO_PKG_VERSION"), "config_sha256": self.machinery.config_sha256,
             }),
         );
+        self.note_patches();
         self.load_wanted(&now);
         let commands = config_versions(&self.machinery.config);
         if !commands.is_empty() {
@@ -307,6 +353,7 @@ impl Daemon {
         }
         if let Some(tick) = self.beats.schedule.take(now.boottime_ns) {
             self.beats.due(tick.missed, now);
+            self.look_at_maintenance(now);
             self.machinery.context.services.look();
             self.collectors.mark_due(Every::Heartbeat, "schedule");
         }
@@ -335,6 +382,7 @@ impl Daemon {
         }
         self.start_calls(now);
         self.finish_beat(now);
+        self.feed_dead_man(now);
         self.finish_capture(now);
     }
 
@@ -347,6 +395,7 @@ impl Daemon {
             self.backups.next_ns(),
             Some(self.watch.next_ns()),
             self.beats.deadline_ns(),
+            self.dead_man.as_ref().map(|switch| switch.schedule.next_ns()),
             self.captures.deadline_ns(),
             self.collectors.next_due_ns(),
             self.machinery.context.services.next_look_ns(),
@@ -389,6 +438,7 @@ impl Daemon {
             Message::HeadTold(result) => self.head_told(result),
             Message::DatabaseChecked(result) => self.database_checked(result),
             Message::Scrubbed(result) => self.scrubbed(result, &now),
+            Message::DeadMan(result) => self.dead_man_asked(result),
             Message::Versions(versions) => {
                 let clean = versions.into_iter().map(|(name, text)| (name, self.clean(&text))).collect();
                 self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
@@ -415,7 +465,14 @@ impl Daemon {
                     );
                 }
                 memory::arrived(&mut batch, &posted, finished.state, collector);
+                let is_first = self.board.get("patch").is_none();
+                let has_patches = posted.iter().any(|one| one.section.get().key == "patch");
                 let changes = self.board.post(posted);
+                match (has_patches, is_first) {
+                    (true, true) => self.note_patches(),
+                    (true, false) => self.patches_changed(&mut batch, now),
+                    (false, _) => {}
+                }
                 self.findings_changed(&mut batch, &changes, now);
                 self.daemons_changed(&mut batch, now);
             }

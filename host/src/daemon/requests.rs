@@ -9,6 +9,7 @@ use super::{Daemon, Message};
 use crate::access::Access;
 use crate::collect::Collectors;
 use crate::control::{self, Answer, LogLine, PruneReport, PrunedSnapshot, Request, Status};
+use crate::maintenance::ByHand;
 use crate::model::{EventKind, EventSeverity, Moment, Trigger};
 use crate::recorder::Auditor;
 use crate::store::{Entry, Pruned};
@@ -105,6 +106,11 @@ impl Daemon {
                     Answer::Failed { error: format!("there is no collector `{name}`") }
                 }
             }
+            Request::MaintenanceOn { daemon, until, by, why } => {
+                let window = ByHand { daemon, since: now.wall, until, by, why };
+                done(self.begin_maintenance(window, now))
+            }
+            Request::MaintenanceOff { daemon } => done(self.end_maintenance(&daemon, now)),
             Request::Keep { id, by, why } => {
                 let (by, why) = (self.clean(&by), why.map(|why| self.clean(&why)));
                 let answer = Later::new(stream);
@@ -150,6 +156,7 @@ impl Daemon {
             conditions: self.recorder.conditions.list(),
             missed_heartbeats: self.beats.missed_total,
             missed_snapshots: self.captures.missed_total + self.captures.missed,
+            ends_are_told: self.machinery.context.services.exits_are_told(),
         }
     }
 
@@ -174,11 +181,16 @@ impl Daemon {
         let facts = self.machinery.facts.clone();
         self.machinery = Machinery { facts, ..machinery };
         self.exits = Arc::new(self.machinery.context.services.exit_signal());
-        self.time_asker.abort();
-        self.time_asker = super::ask_for_the_time(&self.machinery);
+        self.prober.abort();
+        self.prober = super::ask_others(&self.machinery);
+        self.derived.abort();
+        self.derived = super::derive_files(&self.machinery, &self.recorder);
         self.beats.reconfigure(&self.machinery.config, &now);
         self.captures.reconfigure(&self.machinery.config, &now);
         self.backups.reconfigure(&self.machinery.config.backup, &now);
+        self.dead_man = super::dead_man::Switch::new(self.machinery.config.heartbeat.dead_man.as_ref(), &now);
+        self.recorder.conditions.end("dead man");
+        self.tell_maintenance_again(&now);
         self.forget_loaded();
         self.load_wanted(&now);
         let message = format!("the configuration has changed: {}", describe(&changes));
@@ -193,6 +205,13 @@ impl Daemon {
         );
         self.recorder.audit("configure", serde_json::json!({"config_sha256": self.machinery.config_sha256}));
         Ok(message)
+    }
+}
+
+fn done(result: Result<String, String>) -> Answer {
+    match result {
+        Ok(message) => Answer::Done { message },
+        Err(error) => Answer::Failed { error },
     }
 }
 

@@ -52,6 +52,123 @@ pub struct DaemonBeat {
     /// Whether it is in maintenance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub maintenance: bool,
+    /// What its last ping brought, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping: Option<PingBeat>,
+    /// What its heartbeat file comes to, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_file: Option<SignBeat>,
+}
+
+/// What a daemon's state comes to where its uptime is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Running or restarted.
+    Up,
+    /// Failed.
+    Down,
+    /// Stopped.
+    Paused,
+    /// In maintenance, whatever it is.
+    Maintenance,
+    /// Never seen.
+    Unknown,
+    /// Its collector did not answer.
+    NoData,
+}
+
+impl Standing {
+    /// How many there are.
+    pub const COUNT: usize = 6;
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Up, Self::Down, Self::Paused, Self::Maintenance, Self::Unknown, Self::NoData];
+
+    /// Of a daemon with this status.
+    pub fn of(status: &str, maintenance: bool) -> Self {
+        match status {
+            "no_data" => Self::NoData,
+            _ if maintenance => Self::Maintenance,
+            "running" | "restarted" => Self::Up,
+            "failed" => Self::Down,
+            "paused" => Self::Paused,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// When a heartbeat was taken, as far as its length goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeatTime {
+    /// CLOCK_BOOTTIME in nanoseconds.
+    pub boottime_ns: u64,
+    /// Which boot that counts from.
+    pub boot_id: String,
+    /// The interval that was configured, in milliseconds.
+    pub interval_ms: u64,
+}
+
+impl BeatTime {
+    /// How long what this heartbeat said held, in nanoseconds: until the next one, where that came within two intervals
+    /// and in the same boot. Where it did not, nobody knows how long, and it counts for nothing.
+    pub fn lasted_ns(&self, next: &Self) -> u64 {
+        let gap_ns = next.boottime_ns.saturating_sub(self.boottime_ns);
+        let longest_ns = self.interval_ms.max(next.interval_ms).saturating_mul(2_000_000);
+        if self.boot_id == next.boot_id && gap_ns <= longest_ns { gap_ns } else { 0 }
+    }
+}
+
+impl Heartbeat {
+    /// When it was taken.
+    pub fn time(&self) -> BeatTime {
+        BeatTime { boottime_ns: self.boottime_ns, boot_id: self.boot_id.clone(), interval_ms: self.interval_ms }
+    }
+}
+
+/// A ping in a heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PingBeat {
+    /// `ok`, `wrong`, `timeout`, `unreachable`, or `pending` before the first result.
+    pub outcome: String,
+    /// How old the result is; of a pending one, since when it is awaited.
+    pub age_seconds: f64,
+    /// How long the last good answer took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// The shortest of the last 64 good answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ms: Option<f64>,
+    /// Their median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub median_ms: Option<f64>,
+    /// Their 95th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_ms: Option<f64>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// How many results in a row were like this one.
+    pub streak: u32,
+    /// When the certificate that it showed expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires_at: Option<Wall>,
+}
+
+/// A heartbeat file in a heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignBeat {
+    /// `fresh`, `stale`, `future`, `malformed`, `vanished`, `missing`, `unreadable`, or `pending` before the first look.
+    pub state: String,
+    /// How old the last sign of life is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<f64>,
+    /// What the daemon says its status is, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says: Option<String>,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// One heartbeat: a row of the history.
@@ -131,6 +248,8 @@ pub enum EventKind {
     Cleanup,
     /// A collector was loaded, refused, quarantined or resumed.
     Collector,
+    /// A patch was taken up, completed, or failed.
+    Patch,
     /// The store itself: repaired, restored, purged, a scrub.
     Store,
     /// An alert fires, or is resolved; a silence; a receiver that cannot be reached.

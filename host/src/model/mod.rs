@@ -20,7 +20,10 @@ pub use alert::{
 };
 pub use finding::{Finding, FindingState, Severity, SnapshotFinding};
 pub use health::{CallOutcome, CollectorHealth};
-pub use heartbeat::{DaemonBeat, Event, EventKind, EventSeverity, Heartbeat, HeartbeatRange, Overall, OverallStatus};
+pub use heartbeat::{
+    BeatTime, DaemonBeat, Event, EventKind, EventSeverity, Heartbeat, HeartbeatRange, Overall, OverallStatus, PingBeat,
+    SignBeat, Standing,
+};
 pub use ids::{Digest, ParseIdError, PublicKey, SnapshotId, StoreId};
 pub use metric::{Bucket, Histogram, Metric, MetricFamily, MetricPoint, Reading};
 pub use section::{Completeness, Section};

@@ -1,7 +1,8 @@
 //! Everything that reads the machine: processes, figures, clocks, files, and what ghostd's probers found out.
 //!
 //! Owns the parsers of /proc and /sys, the pidfds of the daemons that are followed, the threads that ask mounts
-//! for their space, the SNTP and chrony clients, the files kept open for collectors, and the programs that are run for them. Must not know the store,
+//! for their space, the SNTP and chrony clients, pings, signs of life, the files kept open for collectors, and the
+//! programs that are run for them. Must not know the store,
 //! the plugins, the configuration or the wire types of a collector: it takes plain settings and gives plain records
 //! that mirror `ghost:host` one to one.
 //!
@@ -18,8 +19,10 @@ pub mod manager;
 pub mod ping;
 pub mod processes;
 mod raw;
+pub mod signs;
 pub mod sockets;
 pub mod system;
+pub mod systemd;
 #[cfg(test)]
 mod testing;
 #[cfg(target_os = "linux")]

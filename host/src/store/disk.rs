@@ -331,7 +331,7 @@ impl Folder {
         })
     }
 
-    fn open_temporary(&self) -> Result<(String, File), DiskError> {
+    pub(super) fn open_temporary(&self) -> Result<(String, File), DiskError> {
         let name = format!("{TEMPORARY_PREFIX}{}", Uuid::new_v4().as_simple());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         fault::hit("create")
@@ -340,7 +340,7 @@ impl Folder {
             .map_err(|errno| self.failed("create", &name, errno))
     }
 
-    fn rename_only(&self, from: &str, to: &str, flags: RenameFlags) -> Result<(), DiskError> {
+    pub(super) fn rename_only(&self, from: &str, to: &str, flags: RenameFlags) -> Result<(), DiskError> {
         use rustix::io::Errno;
         let renamed = fault::hit("rename").and_then(|()| {
             if flags.is_empty() {
@@ -362,7 +362,7 @@ impl Folder {
     }
 
     /// Removes a file that is of no use. Where that fails too, a start will do it.
-    fn forget(&self, name: &str) {
+    pub(super) fn forget(&self, name: &str) {
         let removed = fault::hit("forget").and_then(|()| rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()));
         if let Err(error) = removed {
             tracing::debug!(%error, name, "A temporary file is left behind.");

@@ -6,14 +6,15 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::{CollectorState, Document, SectionMeta, StoredFinding, StoredSection};
 use super::catalog::json_column;
 use super::database::int;
+use super::rolled::RolledStandings;
 use super::rollup::{self, BeatSummary, Summary};
 use super::samples;
-use crate::model::{Attributes, Event, Heartbeat, Moment, Reading, Section, Wall};
+use crate::model::{Attributes, BeatTime, Event, Heartbeat, Moment, Reading, Section, Standing, Wall};
 
 /// The most rows that one question answers.
 pub const MAX_ROWS: u64 = 1_000_000;
@@ -258,10 +259,86 @@ pub(super) fn beat_history(db: &Connection, span: &Span) -> rusqlite::Result<Vec
     let rolled = rows(db, query, span.parameters(), rollup::read_beat_summary)?;
     let rolled = rolled.into_iter().map(|(at, width_seconds, beats)| BeatStretch { at, width_seconds, beats });
     let raw = heartbeats(db, span)?;
-    let raw = raw.iter().map(|beat| BeatStretch { at: beat.at, width_seconds: 0, beats: BeatSummary::of(beat) });
+    let raw = raw.iter().enumerate().map(|(index, beat)| {
+        let lasted_ns = raw.get(index + 1).map_or(0, |next| beat.time().lasted_ns(&next.time()));
+        BeatStretch { at: beat.at, width_seconds: 0, beats: BeatSummary::of(beat, lasted_ns) }
+    });
     let mut all: Vec<BeatStretch> = rolled.chain(raw).collect();
     all.sort_by_key(|stretch| (stretch.at, stretch.width_seconds));
     Ok(last_of(all, span.limit))
+}
+
+/// How daemons stood, in one stretch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoodStretch<'a> {
+    /// When it begins.
+    pub at: Wall,
+    /// How long it is.
+    pub width_ns: u64,
+    /// The daemon.
+    pub daemon: &'a str,
+    /// How it stood.
+    pub standing: Standing,
+    /// For how long of the stretch.
+    pub lasted_ns: u64,
+}
+
+/// Tells how daemons stood since then, stretch by stretch, at the finest resolution that is kept of each time. Only
+/// that is read of each row: uptime over months looks at tens of thousands of them.
+pub(super) fn stood(db: &Connection, since: Wall, tell: &mut dyn FnMut(&StoodStretch<'_>)) -> rusqlite::Result<()> {
+    // An hour before: the stretch that reaches over the edge.
+    let before = since.plus_ns(-3_600_000_000_000);
+    let mut statement = db.prepare_cached("SELECT at, width, summary FROM beat_summaries WHERE at >= ?1")?;
+    let mut rows = statement.query([before.0])?;
+    while let Some(row) = rows.next()? {
+        let (at, width): (i64, u32) = (row.get(0)?, row.get(1)?);
+        let Ok(summary) = json_column::<RolledStandings>(row, 2) else { continue };
+        let width_ns = u64::from(width) * 1_000_000_000;
+        for (daemon, stood) in &summary.daemons {
+            for (standing, ms) in &stood.lasted_ms {
+                let lasted_ns = ms.saturating_mul(1_000_000);
+                tell(&StoodStretch { at: Wall(at), width_ns, daemon, standing: *standing, lasted_ns });
+            }
+        }
+    }
+    let mut statement = db.prepare_cached("SELECT at, beat FROM heartbeats WHERE at >= ?1 ORDER BY sequence")?;
+    let mut rows = statement.query([before.0])?;
+    let mut previous: Option<(i64, StoodBeat)> = None;
+    while let Some(row) = rows.next()? {
+        let at: i64 = row.get(0)?;
+        let beat = json_column::<StoodBeat>(row, 1).ok();
+        if let (Some((at, before)), Some(beat)) = (&previous, &beat) {
+            let lasted_ns = before.time().lasted_ns(&beat.time());
+            for daemon in before.daemons.iter().filter(|_| lasted_ns > 0) {
+                let standing = Standing::of(&daemon.status, daemon.maintenance);
+                tell(&StoodStretch { at: Wall(*at), width_ns: lasted_ns, daemon: &daemon.name, standing, lasted_ns });
+            }
+        }
+        previous = beat.map(|beat| (at, beat));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct StoodBeat {
+    boottime_ns: u64,
+    boot_id: String,
+    interval_ms: u64,
+    daemons: Vec<StoodDaemon>,
+}
+
+impl StoodBeat {
+    fn time(&self) -> BeatTime {
+        BeatTime { boottime_ns: self.boottime_ns, boot_id: self.boot_id.clone(), interval_ms: self.interval_ms }
+    }
+}
+
+#[derive(Deserialize)]
+struct StoodDaemon {
+    name: String,
+    status: String,
+    #[serde(default)]
+    maintenance: bool,
 }
 
 fn value_of(summary: &samples::SampleSummary) -> Option<Summary> {

@@ -22,6 +22,7 @@ mod batch;
 mod catalog;
 mod chain;
 mod database;
+mod derived;
 mod directory;
 mod disk;
 mod erase;
@@ -41,6 +42,7 @@ mod reader;
 mod renew;
 mod repair;
 mod reserve;
+mod rolled;
 mod rollup;
 mod samples;
 mod scrub;
@@ -61,6 +63,7 @@ pub use batch::{
 pub use catalog::{Entry, Mark, Removed};
 pub use chain::{Gap, Problem, Verdict};
 pub use database::{check_database, copy_database};
+pub use derived::Readers;
 pub use directory::{
     AUDIT, BACKUPS, CACHE, DATABASE, DirectoryError, LOCK, SNAPSHOTS, StateDirectory, id_of_mark_file,
     id_of_snapshot_file, is_tombstone_file, mark_file, snapshot_file, tombstone_file,
@@ -72,7 +75,7 @@ pub use erase::erase_in_copy;
 pub use error::StoreError;
 pub use excerpt::{EXCERPT, Excerpt, excerpt_database};
 pub use exclusive::{ExclusiveStore, Stored};
-pub use history::{BeatStretch, HistoryPoint, MAX_ROWS, NumberedEvent, Series, Span};
+pub use history::{BeatStretch, HistoryPoint, MAX_ROWS, NumberedEvent, Series, Span, StoodStretch};
 pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};

@@ -15,7 +15,7 @@ use super::directory::{self, SNAPSHOTS};
 use super::disk::Folder;
 use super::error::StoreError;
 use super::excerpt::Excerpt;
-use super::history::{self, BeatStretch, HistoryPoint, NumberedEvent, Series, Span};
+use super::history::{self, BeatStretch, HistoryPoint, NumberedEvent, Series, Span, StoodStretch};
 use super::listing::{Difference, entry_of_file};
 use super::name::Name;
 use super::start;
@@ -237,6 +237,11 @@ impl Reader {
     /// When the first reading of a collector was taken that is kept as it was read.
     pub fn first_reading(&self, collector: &str) -> Result<Option<Wall>, StoreError> {
         self.ask(|db| history::first_reading(db, collector))
+    }
+
+    /// Tells how daemons stood since then, stretch by stretch.
+    pub fn stood(&self, since: Wall, tell: &mut dyn FnMut(&StoodStretch<'_>)) -> Result<(), StoreError> {
+        self.ask(|db| history::stood(db, since, tell))
     }
 
     /// The snapshots' directory.

@@ -2,7 +2,7 @@
 //!
 //! Owns: that shrinking, in steps so small that no heartbeat waits for one. Must not know: who looks at history.
 //!
-//! Raw rows are kept for 48 hours, minutes for 14 days, hours for a year (by default). A step takes the oldest raw
+//! Raw rows are kept for a day, minutes for a week, hours for a year (by default). A step takes the oldest raw
 //! rows, merges them into their minute and deletes them, all in one transaction, so nothing is counted twice or lost
 //! whenever it ends. Ages go by boot time where it is the same boot, else by the recorded time, and after a step of
 //! the clock nothing is shrunk until the clock is believed again (`crate::retention` says when).
@@ -19,9 +19,10 @@ use super::database;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
 use super::prune::candidate;
+use super::rolled::Rolled;
 use super::samples::{self, SampleSummary};
 use super::start;
-use crate::model::{Heartbeat, Moment, Wall};
+use crate::model::{Heartbeat, Moment, Standing, Wall};
 use crate::retention;
 
 /// How many seconds a row of the second resolution stands for.
@@ -49,7 +50,7 @@ pub struct HistoryPolicy {
 impl Default for HistoryPolicy {
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 24 * 3_600);
-        Self { raw: days(2), minutes: days(14), hours: days(366) }
+        Self { raw: days(1), minutes: days(7), hours: days(366) }
     }
 }
 
@@ -111,6 +112,9 @@ pub struct BeatSummary {
 pub struct DaemonSummary {
     /// How many heartbeats saw it in which state.
     pub states: BTreeMap<String, u64>,
+    /// For how long it stood how, in milliseconds, as far as that is known.
+    #[serde(default)]
+    pub lasted_ms: BTreeMap<Standing, u64>,
     /// How many saw it in maintenance.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub maintenance: u64,
@@ -126,8 +130,8 @@ pub struct DaemonSummary {
 }
 
 impl BeatSummary {
-    /// One heartbeat.
-    pub fn of(beat: &Heartbeat) -> Self {
+    /// One heartbeat, and how long what it said held.
+    pub fn of(beat: &Heartbeat, lasted_ns: u64) -> Self {
         let overall = match serde_json::to_value(beat.overall.status) {
             Ok(serde_json::Value::String(word)) => word,
             _ => String::new(),
@@ -135,6 +139,7 @@ impl BeatSummary {
         let daemons = beat.daemons.iter().map(|daemon| {
             let summary = DaemonSummary {
                 states: [(daemon.status.clone(), 1)].into(),
+                lasted_ms: [(Standing::of(&daemon.status, daemon.maintenance), lasted_ns / 1_000_000)].into(),
                 maintenance: u64::from(daemon.maintenance),
                 cpu_percent: daemon.cpu_percent.map(Summary::of),
                 memory_bytes: daemon.memory_bytes.map(|bytes| Summary::of(bytes as f64)),
@@ -162,6 +167,7 @@ impl BeatSummary {
         for (name, daemon) in &later.daemons {
             let mine = self.daemons.entry(name.clone()).or_default();
             add_counts(&mut mine.states, &daemon.states);
+            add_counts(&mut mine.lasted_ms, &daemon.lasted_ms);
             mine.maintenance += daemon.maintenance;
             merge_optional(&mut mine.cpu_percent, daemon.cpu_percent.as_ref());
             merge_optional(&mut mine.memory_bytes, daemon.memory_bytes.as_ref());
@@ -197,17 +203,20 @@ impl ExclusiveStore {
 fn roll_beats(db: &Connection, policy: &HistoryPolicy, now: &Moment) -> rusqlite::Result<bool> {
     let rows: Vec<(i64, Option<Heartbeat>)> = db
         .prepare_cached("SELECT sequence, beat FROM heartbeats ORDER BY sequence LIMIT ?1")?
-        .query_map([ROWS_A_STEP], |row| Ok((row.get(0)?, json_column(row, 1).ok())))?
+        // One more, to tell how long the last of them held.
+        .query_map([ROWS_A_STEP + 1], |row| Ok((row.get(0)?, json_column(row, 1).ok())))?
         .collect::<rusqlite::Result<_>>()?;
     let mut minutes: BTreeMap<i64, BeatSummary> = BTreeMap::new();
     let mut last = None;
-    for (sequence, beat) in &rows {
+    for (index, (sequence, beat)) in rows.iter().enumerate().take(ROWS_A_STEP as usize) {
         if let Some(beat) = beat {
             let taken = Moment { wall: beat.at, boottime_ns: beat.boottime_ns, boot_id: beat.boot_id.as_str().into() };
             if now.since(&taken) <= policy.raw {
                 break;
             }
-            let summary = BeatSummary::of(beat);
+            let next = rows.get(index + 1).and_then(|(_, next)| next.as_ref());
+            let lasted_ns = next.map_or(0, |next| beat.time().lasted_ns(&next.time()));
+            let summary = BeatSummary::of(beat, lasted_ns);
             minutes
                 .entry(bucket(beat.at, MINUTE_SECONDS))
                 .and_modify(|minute| minute.merge(&summary))
@@ -221,7 +230,7 @@ fn roll_beats(db: &Connection, policy: &HistoryPolicy, now: &Moment) -> rusqlite
     }
     db.prepare_cached("DELETE FROM heartbeats WHERE sequence <= ?1")?.execute([last])?;
     database::set_meta(db, start::ROLLED_BEAT, &last.to_string())?;
-    Ok(rows.last().is_some_and(|(sequence, _)| *sequence == last) && rows.len() == ROWS_A_STEP as usize)
+    Ok(rows.len() > ROWS_A_STEP as usize && rows[ROWS_A_STEP as usize - 1].0 == last)
 }
 
 fn roll_samples(db: &Connection, policy: &HistoryPolicy, now: &Moment) -> rusqlite::Result<bool> {
@@ -255,7 +264,7 @@ fn roll_samples(db: &Connection, policy: &HistoryPolicy, now: &Moment) -> rusqli
 fn age_beats(db: &Connection, width: u32, before: Wall) -> rusqlite::Result<bool> {
     let rows: Vec<(i64, Option<BeatSummary>)> = db
         .prepare_cached("SELECT at, summary FROM beat_summaries WHERE width = ?1 AND at < ?2 ORDER BY at LIMIT ?3")?
-        .query_map((width, before.0, ROWS_A_STEP), |row| Ok((row.get(0)?, json_column(row, 1).ok())))?
+        .query_map((width, before.0, ROWS_A_STEP), |row| Ok((row.get(0)?, rolled_column(row, 1).ok())))?
         .collect::<rusqlite::Result<_>>()?;
     for (at, summary) in &rows {
         if let (MINUTE_SECONDS, Some(summary)) = (width, summary) {
@@ -287,7 +296,7 @@ fn age_samples(db: &Connection, width: u32, before: Wall) -> rusqlite::Result<bo
 fn merge_beats(db: &Connection, width: u32, at: i64, later: BeatSummary) -> rusqlite::Result<()> {
     let before: Option<BeatSummary> = db
         .prepare_cached("SELECT summary FROM beat_summaries WHERE width = ?1 AND at = ?2")?
-        .query_row((width, at), |row| json_column(row, 0))
+        .query_row((width, at), |row| rolled_column(row, 0))
         .optional()?;
     let merged = match before {
         Some(mut before) => {
@@ -297,7 +306,7 @@ fn merge_beats(db: &Connection, width: u32, at: i64, later: BeatSummary) -> rusq
         None => later,
     };
     db.prepare_cached("INSERT OR REPLACE INTO beat_summaries (width, at, summary) VALUES (?1, ?2, ?3)")?
-        .execute((width, at, json(&merged)?))
+        .execute((width, at, json(&Rolled::from(&merged))?))
         .map(drop)
 }
 
@@ -340,7 +349,7 @@ fn bucket(at: Wall, width: u32) -> i64 {
     at.0.div_euclid(width).saturating_mul(width)
 }
 
-fn add_counts(counts: &mut BTreeMap<String, u64>, more: &BTreeMap<String, u64>) {
+fn add_counts<K: Ord + Clone>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
     for (word, count) in more {
         *counts.entry(word.clone()).or_default() += count;
     }
@@ -359,7 +368,12 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
+/// A summary as it is stored.
+fn rolled_column(row: &Row<'_>, column: usize) -> rusqlite::Result<BeatSummary> {
+    json_column::<Rolled>(row, column).map(BeatSummary::from)
+}
+
 /// A row of `beat_summaries`.
 pub(super) fn read_beat_summary(row: &Row<'_>) -> rusqlite::Result<(Wall, u32, BeatSummary)> {
-    Ok((Wall(row.get(0)?), row.get(1)?, json_column(row, 2)?))
+    Ok((Wall(row.get(0)?), row.get(1)?, rolled_column(row, 2)?))
 }

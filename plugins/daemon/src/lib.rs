@@ -8,6 +8,7 @@
 //! first sight, when the command name changed, and then once a minute.
 //!
 //! - `config`: settings of findings and intervals.
+//! - `served`: what the host's probers found out: pings and heartbeat files.
 //! - `look`: what is asked of the host, and how often.
 //! - `judge`: from what was seen and what is remembered to a status. Pure.
 //! - `usage`: processor shares. Pure.
@@ -20,6 +21,7 @@ pub mod judge;
 pub mod look;
 pub mod memory;
 pub mod report;
+pub mod served;
 pub mod status;
 #[path = "../../patch/src/time.rs"]
 pub mod time;
@@ -35,6 +37,7 @@ use config::Config;
 use judge::Now;
 use memory::{Look, MAX_DAEMONS, Past, id};
 use report::{Body, Entry, Summary};
+use served::Served;
 use usage::Usage;
 
 /// The section's key.
@@ -103,6 +106,7 @@ fn look_at_all(
     look.memory = memory_total(look.memory, watched, now);
     let memory_total = look.memory.map(|(total, _)| total);
     let (mut entries, mut findings, mut after, mut cpu) = (Vec::new(), Vec::new(), Pasts::new(), Vec::new());
+    let observations = served::observations();
     for watched in watched.iter().take(MAX_DAEMONS) {
         let mut past = pasts.remove(&watched.name).unwrap_or_default();
         let sighting = look::look(watched, &past, now, config);
@@ -111,9 +115,10 @@ fn look_at_all(
             cpu.push((watched.name.clone(), samples));
             usage
         });
-        findings.extend(troubles(&mut past, watched, &verdict, now, config));
+        let served = Served::of(&watched.name, &observations);
+        findings.extend(troubles(&mut past, watched, &verdict, &served, now, config));
         let entry = Entry::new(watched, &past, &verdict, &sighting, now);
-        let entry = entry.with_figures(&sighting, usage, memory_total, now);
+        let entry = entry.with_figures(&sighting, usage, memory_total, now).with_served(served);
         if let Some(error) = &entry.error {
             section = section.warn(format!("daemon `{}`: {error}", watched.name));
         }
@@ -134,12 +139,21 @@ fn look_at_all(
     Ok((section.body(&body)?.metrics(metrics).findings(findings), look, after))
 }
 
-fn troubles(past: &mut Past, watched: &Daemon, verdict: &judge::Verdict, now: &Now, config: &Config) -> Vec<Finding> {
-    let quiet = past.open.is_empty() && past.restarts_ns.is_empty() && verdict.status.is_up();
+fn troubles(
+    past: &mut Past,
+    watched: &Daemon,
+    verdict: &judge::Verdict,
+    served: &Served,
+    now: &Now,
+    config: &Config,
+) -> Vec<Finding> {
+    let calm = past.open.is_empty() && past.restarts_ns.is_empty();
+    let quiet = calm && verdict.status.is_up() && served.is_quiet();
     if quiet {
         return Vec::new();
     }
-    trouble::findings(past, &watched.name, &slug(&watched.name), watched.maintenance, verdict, now, config)
+    let name = trouble::Named { name: &watched.name, slug: &slug(&watched.name), maintenance: watched.maintenance };
+    trouble::findings(past, &name, verdict, served, now, config)
 }
 
 fn slug(name: &str) -> String {

@@ -101,6 +101,10 @@ pub enum Trouble {
     Flapping,
     /// It is stopped.
     Paused,
+    /// It does not answer its ping.
+    Unanswered,
+    /// Its heartbeat file gives no sign of life.
+    Stale,
 }
 
 /// A restart. The time at which the former process ended lies between two, which are equal where the

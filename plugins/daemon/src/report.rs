@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::judge::{Now, Verdict};
 use crate::look::Sighting;
 use crate::memory::{End, Past, Restart, cut};
+use crate::served::Served;
 use crate::status::Status;
 use crate::time::rfc3339;
 use crate::usage::{Usage, round};
@@ -138,6 +139,9 @@ pub struct Entry {
     /// Whether the kernel tells when it ends; if not, that is found out by looking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_told_by_kernel: Option<bool>,
+    /// Its ping and its heartbeat file, where it has them.
+    #[serde(flatten)]
+    pub served: Served,
     /// When was looked, RFC 3339.
     pub last_check: String,
     /// What hindered looking.
@@ -286,12 +290,20 @@ impl Entry {
         self
     }
 
-    /// The metric points of a daemon. One whose status is unknown has none: it is in no denominator.
+    /// Adds what the host's probers found out.
+    #[must_use]
+    pub fn with_served(self, served: Served) -> Self {
+        Self { served, ..self }
+    }
+
+    /// The metric points of a daemon. One whose status is unknown has none but those of its ping and its
+    /// heartbeat file: it is in no denominator.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "sizes stay below 2^53")]
     pub fn metrics(&self) -> Vec<Metric> {
+        let served = self.served.metrics(&self.name);
         if self.status == Status::Unknown {
-            return Vec::new();
+            return served;
         }
         let gauge =
             |name: &str, unit: &str, value: f64| Metric::gauge(name, unit, value).label("name", self.name.as_str());
@@ -306,7 +318,7 @@ impl Entry {
             ("daemon.open_files", "{file}", self.open_files.map(f64::from)),
         ];
         let figures = figures.into_iter().filter_map(|(name, unit, value)| Some(gauge(name, unit, value?)));
-        [up, restarts].into_iter().chain(figures).collect()
+        [up, restarts].into_iter().chain(figures).chain(served).collect()
     }
 }
 

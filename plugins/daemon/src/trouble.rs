@@ -7,6 +7,7 @@ use ghostd_sdk::{Finding, Severity};
 use crate::config::Config;
 use crate::judge::{Now, Verdict};
 use crate::memory::{Past, Trouble};
+use crate::served::Served;
 use crate::status::Status;
 use crate::time::rfc3339;
 
@@ -17,25 +18,35 @@ const MAX_SLUG_BYTES: usize = 80;
 #[must_use]
 pub fn findings(
     past: &mut Past,
-    name: &str,
-    slug: &str,
-    maintenance: bool,
+    daemon: &Named<'_>,
     verdict: &Verdict,
+    served: &Served,
     now: &Now,
     config: &Config,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for trouble in [Trouble::Failed, Trouble::Flapping, Trouble::Paused] {
+    for trouble in [Trouble::Failed, Trouble::Flapping, Trouble::Paused, Trouble::Unanswered, Trouble::Stale] {
         let was_open = past.open.contains_key(&trouble);
-        let open = !maintenance && is_open(trouble, was_open, past, verdict, now, config);
+        let open = !daemon.maintenance && is_open(trouble, was_open, past, verdict, served, now, config);
         if open {
             let first_ms = *past.open.entry(trouble).or_insert(now.ms);
-            findings.push(finding(trouble, past, name, slug, verdict, now, config).seen(first_ms, now.ms));
+            findings.push(finding(trouble, past, daemon, verdict, served, now, config).seen(first_ms, now.ms));
         } else if let Some(first_ms) = past.open.remove(&trouble) {
-            findings.push(over(trouble, name, slug, "it is over").seen(first_ms, now.ms));
+            findings.push(over(trouble, daemon.name, daemon.slug, "it is over").seen(first_ms, now.ms));
         }
     }
     findings
+}
+
+/// Which daemon it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The part of fingerprints that the name makes.
+    pub slug: &'a str,
+    /// Whether it is in a maintenance window.
+    pub maintenance: bool,
 }
 
 /// What was open of a daemon that is no longer watched.
@@ -68,8 +79,22 @@ pub fn recent_restarts(past: &Past, now: &Now, config: &Config) -> usize {
     past.restarts_ns.iter().filter(|&&at| now.ns.saturating_sub(at) < span_ns).count()
 }
 
-fn is_open(trouble: Trouble, was_open: bool, past: &Past, verdict: &Verdict, now: &Now, config: &Config) -> bool {
+fn is_open(
+    trouble: Trouble,
+    was_open: bool,
+    past: &Past,
+    verdict: &Verdict,
+    served: &Served,
+    now: &Now,
+    config: &Config,
+) -> bool {
     match trouble {
+        // One that does not run is a finding already.
+        Trouble::Unanswered | Trouble::Stale if verdict.status == Status::Failed => false,
+        Trouble::Unanswered => served.is_open(trouble).unwrap_or(was_open && served.ping.is_some()),
+        // A daemon that was never seen need not have left a sign of life.
+        Trouble::Stale if verdict.status == Status::Unknown => was_open && served.is_open(trouble) != Some(false),
+        Trouble::Stale => served.is_open(trouble).unwrap_or(was_open && served.heartbeat_file.is_some()),
         // Where nothing is known, what was wrong is not over.
         Trouble::Failed => verdict.status == Status::Failed || (was_open && verdict.status == Status::Unknown),
         Trouble::Flapping => {
@@ -85,9 +110,9 @@ fn is_open(trouble: Trouble, was_open: bool, past: &Past, verdict: &Verdict, now
 fn finding(
     trouble: Trouble,
     past: &Past,
-    name: &str,
-    slug: &str,
+    &Named { name, slug, .. }: &Named<'_>,
     verdict: &Verdict,
+    served: &Served,
     now: &Now,
     config: &Config,
 ) -> Finding {
@@ -105,6 +130,14 @@ fn finding(
         }
         Trouble::Paused => new(trouble, slug, format!("daemon `{name}` is paused: {reason}"))
             .detail("Its process is there and does nothing. `kill -CONT` continues it."),
+        Trouble::Unanswered => {
+            let reason = served.reason(trouble);
+            new(trouble, slug, format!("daemon `{name}` does not answer its ping: {reason}"))
+        }
+        Trouble::Stale => {
+            let reason = served.reason(trouble);
+            new(trouble, slug, format!("daemon `{name}` gives no sign of life in its heartbeat file: {reason}"))
+        }
     }
 }
 
@@ -126,6 +159,8 @@ fn over(trouble: Trouble, name: &str, slug: &str, why: &str) -> Finding {
         Trouble::Failed => "does not run",
         Trouble::Flapping => "keeps restarting",
         Trouble::Paused => "is paused",
+        Trouble::Unanswered => "does not answer its ping",
+        Trouble::Stale => "gives no sign of life in its heartbeat file",
     };
     new(trouble, slug, format!("daemon `{name}` {what}: {why}")).resolved()
 }
@@ -135,6 +170,8 @@ fn new(trouble: Trouble, slug: &str, title: String) -> Finding {
         Trouble::Failed => ("failed", Severity::High),
         Trouble::Flapping => ("flapping", Severity::High),
         Trouble::Paused => ("paused", Severity::Medium),
+        Trouble::Unanswered => ("unanswered", Severity::Medium),
+        Trouble::Stale => ("stale", Severity::Medium),
     };
     Finding::new(&format!("daemon:{slug}:{word}"), severity, title)
 }
@@ -151,7 +188,8 @@ mod tests {
 
     fn open(past: &mut Past, status: Status, maintenance: bool, seconds: u64) -> Vec<(String, bool)> {
         let verdict = Verdict { status, reason: None };
-        findings(past, "d", "d", maintenance, &verdict, &at(seconds), &Config::default())
+        let daemon = Named { name: "d", slug: "d", maintenance };
+        findings(past, &daemon, &verdict, &Served::default(), &at(seconds), &Config::default())
             .into_iter()
             .map(|finding| (finding.fingerprint, finding.resolved))
             .collect()

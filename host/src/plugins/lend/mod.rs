@@ -18,7 +18,7 @@ mod units;
 
 pub use commands::CommandsLent;
 pub use files::OpenFile;
-pub use services::{Ended, Services, TimeSources};
+pub use services::{Ended, Outside, Services, TimeSources};
 
 use std::sync::Arc;
 

@@ -14,12 +14,14 @@ use crate::probe::clock::{
 };
 use crate::probe::files::Kept;
 use crate::probe::manager::Manager;
-use crate::probe::ping::{Observation, Observations};
+use crate::probe::ping::{Observation, PingSpec, PingTable, Pinger};
 use crate::probe::processes::{
     Change, DaemonSpec, Detail, ExitSignal, Identity, Mark, ProcRoot, Process, Table, Tracker, Transition, Watched,
 };
+use crate::probe::signs::{Sign, SignProber, SignSpec, SignTable};
 use crate::probe::sockets::{self, Listener};
 use crate::probe::system::{Machine, Paths};
+use crate::probe::systemd::{UnitProber, UnitTable};
 use crate::probe::{self, Moment};
 use crate::sanitize::Sanitizer;
 
@@ -43,7 +45,9 @@ pub struct Services {
     sntp: SntpTable,
     chrony: Option<ChronyTable>,
     probers: Mutex<Option<Probers>>,
-    observations: Mutex<Observations>,
+    pings: PingTable,
+    signs: SignTable,
+    units: UnitTable,
     next_look_ns: Mutex<Option<u64>>,
 }
 
@@ -53,10 +57,28 @@ impl std::fmt::Debug for Services {
     }
 }
 
-/// Who asks for the time, until somebody runs them.
+/// Who asks others, until somebody runs them.
 struct Probers {
     sntp: SntpProber,
     chrony: Option<ChronyProber>,
+    pinger: Pinger,
+    signs: SignProber,
+    units: UnitProber,
+}
+
+/// What is asked outside of this machine's own figures, each on a schedule of its own.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Where the time is asked for.
+    pub time: TimeSources,
+    /// What is pinged.
+    pub pings: Vec<PingSpec>,
+    /// Where daemons leave signs of life.
+    pub signs: Vec<SignSpec>,
+    /// How often those are looked for.
+    pub signs_every: Duration,
+    /// Daemons that the configuration finds by a systemd unit, with that unit.
+    pub units: Vec<(String, String)>,
 }
 
 /// Where the time is asked for.
@@ -104,9 +126,12 @@ impl Services {
         daemons: Vec<DaemonSpec>,
         sanitizer: Arc<Sanitizer>,
         kept: Arc<Mutex<Kept>>,
-        time: TimeSources,
+        outside: Outside,
     ) -> probe::Result<Self> {
         let tracker = Tracker::new(daemons, ProcRoot::open(proc)?);
+        let Outside { time, pings, signs, signs_every, units } = outside;
+        let units = UnitProber::new(units);
+        let (pinger, signs) = (Pinger::new(pings, wall_ns), SignProber::new(signs, signs_every, wall_ns));
         let sntp = SntpProber::new(time.servers, time.every, wall_ns);
         let chrony = time.chrony_port.map(|port| ChronyProber::new(Chrony::on_port(port), CHRONY_EVERY, wall_ns));
         Ok(Self {
@@ -121,8 +146,10 @@ impl Services {
             fresh_table: Mutex::default(),
             sntp: sntp.table(),
             chrony: chrony.as_ref().map(ChronyProber::table),
-            probers: Mutex::new(Some(Probers { sntp, chrony })),
-            observations: Mutex::new(Observations::new([], now())),
+            pings: pinger.table(),
+            signs: signs.table(),
+            units: units.table(),
+            probers: Mutex::new(Some(Probers { sntp, chrony, pinger, signs, units })),
             next_look_ns: Mutex::default(),
         })
     }
@@ -169,7 +196,11 @@ impl Services {
         let tracker = lock(&self.tracker);
         let (noted, told) = marks.entry(Arc::clone(collector)).or_default();
         *told = tracker.mark();
-        (tracker.watched(*noted), boottime_ahead_ns())
+        let mut watched = tracker.watched(*noted);
+        for daemon in &mut watched {
+            daemon.unit_restarts = self.units.restarts(&daemon.name);
+        }
+        (watched, boottime_ahead_ns())
     }
 
     /// A collector's call succeeded: what it was told it has taken note of.
@@ -222,16 +253,19 @@ impl Services {
         lock(&self.steps).steps()
     }
 
-    /// Asks for the time for as long as the result is polled. Once: a second call waits for ever.
-    pub async fn ask_for_the_time(&self) {
-        let Some(Probers { sntp, chrony }) = lock(&self.probers).take() else { return std::future::pending().await };
+    /// Asks others (for the time, whether they answer, for signs of life) for as long as the result is polled. Once: a
+    /// second call waits for ever.
+    pub async fn ask_others(&self) {
+        let Some(Probers { sntp, chrony, pinger, signs, units }) = lock(&self.probers).take() else {
+            return std::future::pending().await;
+        };
         let chrony = async {
             match chrony {
                 Some(chrony) => chrony.run().await,
                 None => std::future::pending().await,
             }
         };
-        tokio::join!(sntp.run(), chrony);
+        tokio::join!(sntp.run(), chrony, pinger.run(), signs.run(), units.run());
     }
 
     pub(super) fn sntp(&self) -> Vec<wit_clock::SntpAnswer> {
@@ -272,8 +306,19 @@ impl Services {
         sockets::listening(&self.proc)
     }
 
-    pub(super) fn observations(&self) -> Vec<Observation> {
-        lock(&self.observations).latest(now())
+    /// What the last pings brought, in the order of the configuration.
+    pub fn pings(&self) -> Vec<Observation> {
+        self.pings.latest(now())
+    }
+
+    /// What the daemons' heartbeat files come to, in the order of the configuration.
+    pub fn signs(&self) -> Vec<Sign> {
+        self.signs.latest(now())
+    }
+
+    /// Says whether a daemon is in a maintenance window.
+    pub fn set_maintenance(&self, daemon: &str, maintenance: bool) {
+        lock(&self.tracker).set_maintenance(daemon, maintenance);
     }
 }
 

@@ -8,4 +8,5 @@ mod records;
 mod repair;
 mod rollup;
 mod start;
+mod uptime;
 mod verify;

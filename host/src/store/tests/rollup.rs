@@ -18,6 +18,8 @@ fn beat(sequence: u64, seconds: i64) -> Heartbeat {
         memory_bytes: Some(sequence * 10),
         restart_count: None,
         maintenance: false,
+        ping: None,
+        heartbeat_file: None,
     }];
     beat
 }
