@@ -1,4 +1,5 @@
-//! Builds the collectors in `plugins/` for WebAssembly and leaves them where `src/plugins/builtin.rs` embeds them.
+//! Builds the collectors in `plugins/` for WebAssembly and leaves them where `src/plugins/builtin.rs` embeds them; and
+//! makes the table of the dashboard's files in `host/web/` that `src/api/assets.rs` embeds.
 //!
 //! `GHOSTD_PLUGINS_DIR` takes finished components (`daemon.wasm`, ...) instead, for packagers and offline builds.
 
@@ -17,11 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=GHOSTD_PLUGINS_DIR");
     println!("cargo::rerun-if-changed=build.rs");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?)
-        .parent()
-        .ok_or("host/ stands in the workspace")?
-        .to_owned();
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets CARGO_MANIFEST_DIR")?);
+    let workspace = here.parent().ok_or("host/ stands in the workspace")?.to_owned();
     embed_author_files(&workspace, &out)?;
+    embed_web(&here.join("web"), &out)?;
     if let Some(dir) = env::var_os("GHOSTD_PLUGINS_DIR") {
         println!("cargo::rerun-if-changed={}", Path::new(&dir).display());
         return copy(Path::new(&dir), &out, |name| format!("{name}.wasm"));
@@ -34,6 +34,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target_dir = target_dir(&out)?.join("plugins");
     build(&workspace, &target_dir)?;
     copy(&target_dir.join(TARGET).join("plugin"), &out, |name| format!("ghostd_{name}.wasm"))
+}
+
+/// Writes `web.rs`: the path of each file as a browser asks for it, and its bytes.
+#[expect(clippy::disallowed_methods, reason = "what a build leaves is made anew when it is cut short")]
+fn embed_web(web: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", web.display());
+    let mut files = Vec::new();
+    let mut left = vec![web.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in fs::read_dir(&dir).map_err(|error| format!("cannot read `{}`: {error}", dir.display()))? {
+            let path = entry?.path();
+            if path.is_dir() { left.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    let mut table = "/// The files, by their paths.\npub(super) static FILES: &[(&str, &[u8])] = &[\n".to_owned();
+    for file in files {
+        let name = file.strip_prefix(web)?.to_str().ok_or("the dashboard's files have plain names")?;
+        table.push_str(&format!("    ({:?}, include_bytes!({:?})),\n", format!("/{name}"), file));
+    }
+    table.push_str("];\n");
+    Ok(fs::write(out.join("web.rs"), table)?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "what a build leaves is made anew when it is cut short")]

@@ -11,11 +11,12 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::model::{CollectorHealth, Heartbeat, SnapshotId, Wall};
+use crate::model::{CollectorHealth, Heartbeat, SnapshotId, StoredToken, Wall};
 
 /// Bytes of a request. It bounds what a client can make the daemon hold.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
@@ -92,6 +93,25 @@ pub enum Request {
         /// Of which, or `*` for that of all.
         daemon: String,
     },
+    /// Keep a token: all of it but the token itself.
+    TokenAdd {
+        /// What is kept.
+        token: StoredToken,
+        /// Who asks.
+        by: String,
+    },
+    /// Take a token back.
+    TokenRevoke {
+        /// Its id or its name.
+        name: String,
+        /// Who asks.
+        by: String,
+    },
+    /// A link by which a browser logs in, once.
+    LoginLink {
+        /// Who asks.
+        by: String,
+    },
 }
 
 /// What is to be taken out of everything that is stored.
@@ -160,7 +180,7 @@ pub enum Answer {
 }
 
 /// A line of a collector's log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// When its call ended.
     pub at: crate::model::Wall,
@@ -171,7 +191,7 @@ pub struct LogLine {
 }
 
 /// How the daemon is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Its process.
     pub pid: u32,
@@ -194,10 +214,22 @@ pub struct Status {
     /// Whether the kernel tells when a daemon ends; if not, that is found out by looking with each beat.
     #[serde(default)]
     pub ends_are_told: bool,
+    /// Where the HTTP API is reached.
+    #[serde(default)]
+    pub api: ApiAddress,
+}
+
+/// Where the HTTP API is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApiAddress {
+    /// `http://127.0.0.1:7878`; none where TCP is not listened on.
+    pub url: Option<String>,
+    /// The Unix socket; none where there is none.
+    pub socket: Option<PathBuf>,
 }
 
 /// What a pass of retention did, or would do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PruneReport {
     /// Whether it was only asked what it would do.
     pub dry_run: bool,
@@ -216,7 +248,7 @@ pub struct PruneReport {
 }
 
 /// A snapshot in a [`PruneReport`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PrunedSnapshot {
     /// Which.
     pub id: SnapshotId,

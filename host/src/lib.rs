@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` beside this crate is the map: the stages, who may know whom, and what must stay true.
 
 pub mod access;
+pub mod api;
 pub mod audit;
 pub mod backup;
 pub mod board;

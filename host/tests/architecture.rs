@@ -37,6 +37,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("export", &["chain", "model", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
     ("publish", &["model", "store"]),
+    ("api", &["chain", "clock", "control", "diff", "model", "publish", "sanitize", "store"]),
     ("recorder", &["access", "chain", "clean", "clock", "model", "publish", "retention", "seal", "sealer", "store"]),
     ("uptime", &["model", "store"]),
     ("timeline", &["model", "store"]),

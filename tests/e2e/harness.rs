@@ -94,7 +94,9 @@ impl Site {
     /// Writes the configuration.
     pub(crate) fn configure(&self, config: &str) {
         let socket = self.path("control.sock");
-        let text = format!("{config}\n[control]\nsocket = {:?}\n", socket.to_str().unwrap());
+        // A free port: many of these run at once.
+        let api = if config.contains("[api]") { "" } else { "[api]\nlisten = \"127.0.0.1:0\"\n" };
+        let text = format!("{config}\n{api}[control]\nsocket = {:?}\n", socket.to_str().unwrap());
         std::fs::write(self.config_file(), text).unwrap();
     }
 

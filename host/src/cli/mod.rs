@@ -37,6 +37,7 @@ mod show;
 mod snapshot;
 mod status;
 mod timeline;
+mod token;
 mod verify;
 mod when;
 mod writer;
@@ -132,6 +133,9 @@ enum Command {
     /// The configuration: check it, show it, its schema
     #[command(subcommand)]
     Config(config::Command),
+    /// Tokens for the HTTP API and the dashboard
+    #[command(subcommand)]
+    Token(token::Command),
     /// What ghostd can and cannot see on this machine, and what to do about it
     Doctor,
     /// Read logs from their start as the anomaly collector would, and say what is wrong in them
@@ -186,6 +190,7 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Key(command) => key::run(places, &command),
         Command::Export(arguments) => export::run(places, &arguments),
         Command::Audit(arguments) => audit::run(places, &arguments),
+        Command::Token(command) => token::run(places, command),
         Command::Collector(command) => collector::run(places, command),
         Command::Config(command) => config::run(places, command),
         Command::Doctor => doctor::run(places),

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::{Failure, Place, Places, output, place};
 use crate::chain::chain;
 use crate::clock::Clock;
-use crate::config::{Cadence, Config, Log, LogFormat};
+use crate::config::{Cadence, Config, Loaded, Log, LogFormat};
 use crate::control;
 use crate::daemon::{self, Setup, Told};
 use crate::memory;
@@ -24,7 +24,7 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
     let found = Place::find(places)?;
     log_to_stderr(&found.loaded.config.log)?;
     let Place { paths, loaded } = found;
-    let config = loaded.config;
+    let (config, effective) = (loaded.config, loaded.effective.to_json());
     let clock = Clock::system(&config.host.proc);
     let (mut store, report) = ExclusiveStore::open(&paths.data_dir, &clock.now()).map_err(already_running)?;
     tell_start(&report);
@@ -53,7 +53,18 @@ pub(crate) fn run(places: &Places) -> Result<ExitCode, Failure> {
         let places = places.clone();
         let reload = Box::new(move || reload(&places));
         let config_file = paths.config_file.clone();
-        let setup = Setup { machinery, recorder, memory, listener, config_file, reload, watcher: Box::new(tell) };
+        let api_socket = socket.with_file_name(api_socket_name(&socket));
+        let setup = Setup {
+            machinery,
+            recorder,
+            memory,
+            listener,
+            config_file,
+            api_socket,
+            effective,
+            reload,
+            watcher: Box::new(tell),
+        };
         daemon::run(setup).await?;
         Ok(ExitCode::SUCCESS)
     });
@@ -69,10 +80,19 @@ pub(crate) fn sealer(config: &Config, clock: &Clock) -> Result<Option<Sealer>, F
     Ok(wiring::sealer(&config.security, clock.now().boottime_ns)?)
 }
 
-fn reload(places: &Places) -> Result<Config, String> {
+/// `api.sock` beside `control.sock`, `api-1a2b.sock` beside `control-1a2b.sock`.
+fn api_socket_name(control: &std::path::Path) -> String {
+    let name = control.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    match name.strip_prefix("control") {
+        Some(rest) => format!("api{rest}"),
+        None => format!("api-{name}"),
+    }
+}
+
+fn reload(places: &Places) -> Result<Loaded, String> {
     let paths = place::paths(places).map_err(|failure| failure.to_string())?;
     let overrides = place::overrides(places).map_err(|failure| failure.to_string())?;
-    place::read_config(&paths, &overrides).map(|loaded| loaded.config).map_err(|failure| failure.to_string())
+    place::read_config(&paths, &overrides).map_err(|failure| failure.to_string())
 }
 
 fn already_running(error: StoreError) -> Failure {
@@ -209,6 +229,12 @@ fn tell(told: &Told<'_>) {
                 stored.id,
                 output::bytes(stored.size_bytes),
             ));
+        }
+        Told::Dashboard(link) => {
+            if let Some(link) = link() {
+                let minutes = crate::api::LINK_MINUTES;
+                output::line(format!("dashboard       {link}  (logs a browser in, once, within {minutes} minutes)"));
+            }
         }
         Told::Failed(error) => output::line(format!("capture failed: {}", output::escaped(error))),
     }

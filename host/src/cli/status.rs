@@ -153,6 +153,9 @@ fn page(status: &Status, uptimes: &[DaemonUptime]) {
         status.pid,
         output::local(status.started_at)
     ));
+    if let Some(url) = &status.api.url {
+        output::line(format!("dashboard  {url} (`ghostd token link` logs a browser in)"));
+    }
     if let Some(id) = status.last_snapshot {
         output::line(format!("snapshot   {id}"));
     }

@@ -29,6 +29,8 @@ pub enum Part {
     Control,
     /// `[publish]`.
     Publish,
+    /// `[api]`.
+    Api,
     /// `[collectors]`: the directory of dropped-in collectors.
     DropIns,
     /// `[collector_defaults]`: what dropped-in collectors without a table have.
@@ -79,6 +81,7 @@ impl Config {
             (Part::Host, self.host == new.host),
             (Part::Control, self.control == new.control),
             (Part::Publish, self.publish == new.publish),
+            (Part::Api, self.api == new.api),
             (Part::DropIns, self.drop_ins == new.drop_ins),
             (Part::CollectorDefaults, self.collector_defaults == new.collector_defaults),
         ];

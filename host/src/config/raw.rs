@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalar::{Cadence, ChronyAddress, Size, Span};
+use super::scalar::{Cadence, ChronyAddress, ListenAddress, Size, Span};
 
 /// The configuration of ghostd.
 ///
@@ -26,6 +26,7 @@ pub(super) struct Raw {
     pub(super) host: Host,
     pub(super) control: Control,
     pub(super) publish: Publish,
+    pub(super) api: Api,
     #[expect(dead_code, reason = "it is laid under every daemon before this is read")]
     pub(super) daemon_defaults: DaemonDefaults,
     /// The daemons that are watched. A list here replaces the default one.
@@ -342,6 +343,51 @@ pub(super) struct Publish {
     /// Their permissions, in octal: `0640`.
     #[schemars(regex(pattern = r"^0?[0-7]{3}$"))]
     pub(super) mode: String,
+}
+
+/// The HTTP API, the metrics for Prometheus, and the dashboard.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Api {
+    /// Whether it is served at all.
+    pub(super) enabled: bool,
+    /// The address and port that browsers and programs reach it at, or `off`. Whoever asks there needs a token
+    /// (`ghostd token new`). Port 0 takes a free one. An address that is not this machine's own needs TLS or
+    /// `allow_plain_remote`.
+    pub(super) listen: ListenAddress,
+    /// A Unix socket that answers the same without a token, by who asks: this user and root may do everything.
+    /// Optional: by default `api.sock` beside the control socket.
+    #[schemars(length(min = 1))]
+    pub(super) socket: Option<String>,
+    /// A group whose members may use the socket as well. Optional: nobody else may.
+    #[schemars(length(min = 1, max = 32))]
+    pub(super) socket_group: Option<String>,
+    /// What they may do.
+    pub(super) socket_group_scope: AccessScope,
+    /// Names and ports under which it is reached beside the address itself, as a browser sends them
+    /// (`ghost.example.org:7878`). Requests for any other are refused.
+    #[schemars(length(max = 32))]
+    pub(super) hosts: Vec<String>,
+    /// The certificate chain for TLS, PEM. Optional, together with `tls_key_file`.
+    #[schemars(length(min = 1))]
+    pub(super) tls_cert_file: Option<String>,
+    /// The private key of that certificate, PEM, readable by nobody else. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) tls_key_file: Option<String>,
+    /// Serve another address than loopback without TLS: tokens and records then cross the network in the clear.
+    pub(super) allow_plain_remote: bool,
+}
+
+/// What somebody may do through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessScope {
+    /// Look at everything.
+    Read,
+    /// Also take snapshots, mark them, resolve findings, silence alerts.
+    Operate,
+    /// Also apply retention and take a new configuration.
+    Admin,
 }
 
 /// What a `[[daemon]]` has where it says nothing else.

@@ -64,6 +64,16 @@ impl ChronyAddress {
     }
 }
 
+/// Where something listens, if it does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListenAddress(pub(super) Option<SocketAddr>);
+
+impl ListenAddress {
+    fn parse(text: &str) -> Option<Self> {
+        ChronyAddress::parse(text).map(|address| Self(address.0))
+    }
+}
+
 /// What a text must be, as the schema's `x-ghostd` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -71,11 +81,17 @@ pub(super) enum Kind {
     Cadence,
     Size,
     Chrony,
+    Listen,
 }
 
 impl Kind {
-    const ALL: [(&'static str, Kind); 4] =
-        [("duration", Kind::Duration), ("cadence", Kind::Cadence), ("size", Kind::Size), ("chrony", Kind::Chrony)];
+    const ALL: [(&'static str, Kind); 5] = [
+        ("duration", Kind::Duration),
+        ("cadence", Kind::Cadence),
+        ("size", Kind::Size),
+        ("chrony", Kind::Chrony),
+        ("listen", Kind::Listen),
+    ];
 
     /// By its name in the schema.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -88,7 +104,7 @@ impl Kind {
             Kind::Duration => "a duration",
             Kind::Cadence => "a schedule",
             Kind::Size => "a size",
-            Kind::Chrony => "an address",
+            Kind::Chrony | Kind::Listen => "an address",
         }
     }
 
@@ -99,6 +115,7 @@ impl Kind {
             Kind::Cadence => format!("{DURATION_HINT}; or `snapshot` or `heartbeat`"),
             Kind::Size => SIZE_HINT.to_owned(),
             Kind::Chrony => "write an address with its port, such as `127.0.0.1:323`, or `off`".to_owned(),
+            Kind::Listen => "write an address with its port, such as `127.0.0.1:7878`, or `off`".to_owned(),
         }
     }
 
@@ -119,7 +136,7 @@ impl Kind {
             Kind::Duration => parse_duration(text).is_some(),
             Kind::Cadence => Cadence::parse(text).is_some(),
             Kind::Size => ByteSize::parse(text).is_some(),
-            Kind::Chrony => ChronyAddress::parse(text).is_some(),
+            Kind::Chrony | Kind::Listen => ChronyAddress::parse(text).is_some(),
         }
     }
 
@@ -128,7 +145,7 @@ impl Kind {
         match self {
             Kind::Duration | Kind::Cadence => parse_duration(text).map(|duration| duration.as_millis()),
             Kind::Size => ByteSize::parse(text).map(|size| u128::from(size.0)),
-            Kind::Chrony => None,
+            Kind::Chrony | Kind::Listen => None,
         }
     }
 }
@@ -194,4 +211,11 @@ scalar!(
     "ChronyAddress",
     ChronyAddress::parse,
     json_schema!({ "type": "string", "pattern": "^(off|.+:[0-9]+)$", "x-ghostd": "chrony" })
+);
+scalar!(
+    ListenAddress,
+    Kind::Listen,
+    "ListenAddress",
+    ListenAddress::parse,
+    json_schema!({ "type": "string", "pattern": "^(off|.+:[0-9]+)$", "x-ghostd": "listen" })
 );

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 pub use super::ping::PingTarget;
-pub use super::raw::{Capability, LogFormat, LogLevel, OverallWord};
+pub use super::raw::{AccessScope, Capability, LogFormat, LogLevel, OverallWord};
 pub use super::scalar::Cadence;
 use super::units::{ByteSize, serialize_duration};
 pub use super::window::Window;
@@ -39,6 +39,8 @@ pub struct Config {
     pub control: Control,
     /// Files for those who read the original's.
     pub publish: Publish,
+    /// What is served by HTTP.
+    pub api: Api,
     /// What is watched, in the order of the configuration; names are unique.
     pub daemons: Vec<Daemon>,
     /// Where dropped-in collectors are found.
@@ -274,6 +276,35 @@ pub struct Publish {
     pub group: Option<String>,
     /// Their permissions.
     pub mode: u32,
+}
+
+/// `[api]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Api {
+    /// Whether anything is served.
+    pub enabled: bool,
+    /// The address of TCP, where there is one.
+    pub listen: Option<SocketAddr>,
+    /// The Unix socket, where it is not beside the control socket.
+    pub socket: Option<PathBuf>,
+    /// Who else may use that socket.
+    pub socket_group: Option<String>,
+    /// What they may do.
+    pub socket_group_scope: AccessScope,
+    /// Names with ports that it is reached by, beside the address itself; in lower case.
+    pub hosts: Vec<String>,
+    /// Certificate chain and key; none for plain HTTP, which another address than loopback has only where the
+    /// configuration says so.
+    pub tls: Option<Tls>,
+}
+
+/// The two files of TLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
 }
 
 /// `[[daemon]]`.

@@ -14,6 +14,7 @@ use super::settings::{
 };
 use super::tree::{Node, join};
 
+mod api;
 mod clock;
 mod collector;
 mod daemon;
@@ -145,6 +146,7 @@ impl Judge<'_> {
         let clock: Clock = self.clock(raw.clock, &root.key("clock"));
         let host = self.host(raw.host, &root.key("host"));
         let control = self.control(raw.control, &root.key("control"));
+        let api = self.api(raw.api, &root.key("api"));
         let daemons = self.daemons(raw.daemon, heartbeat_dir.as_deref(), &root.key("daemon"));
         let dir = self.path(&raw.collectors.dir, &root.key("collectors").key("dir"));
         let keys = self.signing_keys(raw.collectors.keys, &root.key("collectors").key("keys"));
@@ -175,6 +177,7 @@ impl Judge<'_> {
             host,
             control,
             publish,
+            api,
             daemons,
             drop_ins,
             collector_defaults,
@@ -229,13 +232,16 @@ impl Judge<'_> {
     }
 
     fn control(&mut self, raw: raw::Control, at: &At<'_>) -> Control {
-        let at = at.key("socket");
-        let socket = raw.socket.map(|socket| self.path(&socket, &at));
+        Control { socket: self.socket(raw.socket, &at.key("socket")) }
+    }
+
+    fn socket(&mut self, socket: Option<String>, at: &At<'_>) -> Option<PathBuf> {
+        let socket = socket.map(|socket| self.path(&socket, at));
         if let Some(bytes) = socket.as_ref().map(|path| path.as_os_str().len()).filter(|n| *n > MAX_SOCKET_PATH_BYTES) {
             let problem = format!("the path is {bytes} bytes long, a socket's may have {MAX_SOCKET_PATH_BYTES}");
-            self.fault_with(&at, problem, "choose a shorter one");
+            self.fault_with(at, problem, "choose a shorter one");
         }
-        Control { socket }
+        socket
     }
 
     /// Absolute; what is relative starts from the configuration file's directory.

@@ -5,13 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::UnixStream;
-
 use super::{Daemon, Message};
 use crate::backup::{self, BackupError, Created};
 use crate::chain::chain;
 use crate::config;
-use crate::control::{self, Answer, BackupReport};
+use crate::control::{Answer, BackupReport};
 use crate::model::{EventKind, EventSeverity, Moment, Wall};
 use crate::schedule::Schedule;
 use crate::wiring;
@@ -44,7 +42,7 @@ pub(super) struct Backups {
     schedule: Option<Schedule>,
     config_file: PathBuf,
     /// While one is being made: who waits for it.
-    running: Option<Option<UnixStream>>,
+    running: Option<Option<super::requests::Asker>>,
 }
 
 impl Backups {
@@ -105,11 +103,11 @@ fn first(config: &config::Backup, newest: Option<Wall>, now: Wall) -> Duration {
 
 impl Daemon {
     /// Begins a backup, because it is due or because somebody asks.
-    pub(super) fn begin_backup(&mut self, client: Option<UnixStream>, by: Option<String>) {
+    pub(super) fn begin_backup(&mut self, client: Option<super::requests::Asker>, by: Option<String>) {
         if self.backups.running.is_some() {
             if let Some(client) = client {
                 let error = "a backup is being made already, or a purge goes through them".to_owned();
-                tokio::spawn(async move { control::send_answer(client, &Answer::Failed { error }).await });
+                client.answer(Answer::Failed { error });
             }
             return;
         }
@@ -183,7 +181,7 @@ impl Daemon {
             }
         };
         if let Some(client) = client {
-            tokio::spawn(async move { control::send_answer(client, &answer).await });
+            client.answer(answer);
         }
     }
 }

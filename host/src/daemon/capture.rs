@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
-
+use super::requests::Asker;
 use super::{Daemon, Message, Told};
 use crate::chain::chain;
 use crate::clean;
 use crate::collect::Every;
 use crate::config::Config;
-use crate::control::{self, Answer};
+use crate::control::Answer;
 use crate::merge::{self, About};
 use crate::model::{EventKind, EventSeverity, Moment, SnapshotId, Trigger};
 use crate::publish::Stored;
@@ -32,7 +31,7 @@ pub(super) struct Captures {
     first: bool,
     running: Option<Capture>,
     /// One that is being written: who waits for it.
-    writing: Option<Option<UnixStream>>,
+    writing: Option<Option<Asker>>,
     queued: Vec<Wanted>,
     /// Those in the snapshot that is being written.
     notices: Vec<String>,
@@ -53,7 +52,7 @@ struct Wanted {
     trigger: Trigger,
     reason: Option<String>,
     important: bool,
-    client: Option<UnixStream>,
+    client: Option<Asker>,
 }
 
 impl Captures {
@@ -108,7 +107,7 @@ impl Daemon {
         trigger: Trigger,
         reason: Option<String>,
         important: bool,
-        client: Option<UnixStream>,
+        client: Option<Asker>,
         now: &Moment,
     ) {
         let wanted = Wanted { trigger, reason, important, client };
@@ -120,7 +119,7 @@ impl Daemon {
             self.captures.queued.push(wanted);
         } else if let Some(client) = wanted.client {
             let error = format!("{MAX_QUEUED} snapshots are waiting already");
-            tokio::spawn(async move { control::send_answer(client, &Answer::Failed { error }).await });
+            client.answer(Answer::Failed { error });
         }
     }
 
@@ -226,7 +225,7 @@ impl Daemon {
             }
         };
         if let Some(client) = client {
-            tokio::spawn(async move { control::send_answer(client, &answer).await });
+            client.answer(answer);
         }
         if !self.captures.queued.is_empty() {
             let next = self.captures.queued.remove(0);

@@ -18,19 +18,20 @@ mod maintenance;
 mod purge;
 mod requests;
 mod scrub;
+mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use crate::board::Board;
 use crate::collect::{Collectors, Every, Outcome};
-use crate::config::Config;
-use crate::control::Request;
+use crate::config::{Config, Loaded as LoadedConfig};
+use crate::control::{ApiAddress, Request};
 use crate::derived;
 use crate::maintenance::{Maintenance, NAMESPACE};
 use crate::memory::{self, Memory};
@@ -61,7 +62,7 @@ enum Message {
     /// A component was loaded, or was not.
     Loading(Box<loading::LoadResult>),
     /// Somebody asks.
-    Asked(Request, UnixStream),
+    Asked(Request, requests::Asker),
     /// A snapshot is durable, or is not.
     Stored(Result<Stored, String>),
     /// Retention ran.
@@ -76,6 +77,8 @@ enum Message {
     Purged,
     /// A part of the stored files was read again.
     Scrubbed(Result<Scrub, String>),
+    /// Where the API listens.
+    Listens(ApiAddress),
     /// What `[host.versions]` answered.
     Versions(BTreeMap<String, String>),
     /// The dead man's URL was asked for.
@@ -94,8 +97,12 @@ pub struct Setup {
     pub listener: UnixListener,
     /// The configuration's file, which goes into backups.
     pub config_file: PathBuf,
+    /// The API's socket, where the configuration names none.
+    pub api_socket: PathBuf,
+    /// The effective configuration with the origin of each value.
+    pub effective: serde_json::Value,
     /// Reads the configuration anew, for SIGHUP.
-    pub reload: Box<dyn Fn() -> Result<Config, String>>,
+    pub reload: Box<dyn Fn() -> Result<LoadedConfig, String>>,
     /// Told of each snapshot and beat, for a terminal.
     pub watcher: Box<dyn Fn(&Told<'_>)>,
 }
@@ -107,12 +114,23 @@ impl std::fmt::Debug for Setup {
 }
 
 /// What a terminal may be told.
-#[derive(Debug)]
 pub enum Told<'a> {
     /// A snapshot is durable.
     Snapshot(&'a Stored, Option<&'a Heartbeat>),
     /// A capture failed.
     Failed(&'a str),
+    /// The dashboard is served; makes a link that logs a browser in, once.
+    Dashboard(&'a dyn Fn() -> Option<String>),
+}
+
+impl std::fmt::Debug for Told<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Snapshot(..) => "Snapshot",
+            Self::Failed(_) => "Failed",
+            Self::Dashboard(_) => "Dashboard",
+        })
+    }
 }
 
 /// The daemon.
@@ -142,8 +160,11 @@ pub(crate) struct Daemon {
     maintenance: Maintenance,
     in_maintenance: BTreeSet<String>,
     dead_man: Option<dead_man::Switch>,
+    serving: serving::Serving,
+    /// Held while the file of tokens is changed.
+    changing_tokens: Arc<std::sync::Mutex<()>>,
     inbox: mpsc::Sender<Message>,
-    reload: Box<dyn Fn() -> Result<Config, String>>,
+    reload: Box<dyn Fn() -> Result<LoadedConfig, String>>,
     watcher: Box<dyn Fn(&Told<'_>)>,
 }
 
@@ -154,11 +175,13 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let (inbox, mut messages) = mpsc::channel(INBOX);
     let now = setup.machinery.clock.now();
-    let Setup { machinery, recorder, memory, listener, config_file, reload, watcher } = setup;
+    let Setup { machinery, recorder, memory, listener, config_file, api_socket, effective, reload, watcher } = setup;
     let backups = backups::Backups::new(&machinery.config.backup, &recorder.data_dir, config_file, &now);
-    let mut daemon = Daemon::new(machinery, recorder, memory, backups, reload, watcher, inbox.clone(), now);
+    let serving = serving::Serving::new(api_socket, effective);
+    let mut daemon = Daemon::new(machinery, recorder, memory, backups, serving, reload, watcher, inbox.clone(), now);
     let auditor = daemon.recorder.auditor();
     daemon.begin();
+    daemon.serve();
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut watchdog = Watchdog::new();
     loop {
@@ -262,7 +285,8 @@ impl Daemon {
         recorder: Recorder,
         memory: Memory,
         backups: backups::Backups,
-        reload: Box<dyn Fn() -> Result<Config, String>>,
+        serving: serving::Serving,
+        reload: Box<dyn Fn() -> Result<LoadedConfig, String>>,
         watcher: Box<dyn Fn(&Told<'_>)>,
         inbox: mpsc::Sender<Message>,
         now: Moment,
@@ -296,6 +320,8 @@ impl Daemon {
             last_moment: now,
             machinery,
             recorder,
+            serving,
+            changing_tokens: Arc::default(),
             inbox,
             reload,
             watcher,
@@ -428,7 +454,7 @@ impl Daemon {
             }
             Message::Called { outcome: None, .. } => {}
             Message::Loading(result) => self.loaded(*result, &now),
-            Message::Asked(request, stream) => self.asked(request, stream, &now),
+            Message::Asked(request, asker) => self.asked(request, asker, &now),
             Message::Stored(result) => self.stored(result, &now),
             Message::Pruned(Ok(pruned)) => self.pruned(&pruned),
             // The recorder has reported it.
@@ -439,6 +465,7 @@ impl Daemon {
             Message::DatabaseChecked(result) => self.database_checked(result),
             Message::Scrubbed(result) => self.scrubbed(result, &now),
             Message::DeadMan(result) => self.dead_man_asked(result),
+            Message::Listens(address) => self.listens(address),
             Message::Versions(versions) => {
                 let clean = versions.into_iter().map(|(name, text)| (name, self.clean(&text))).collect();
                 self.machinery.facts = self.machinery.facts.clone().with_versions(clean);
@@ -570,7 +597,8 @@ impl Daemon {
         self.collectors.iter().map(|(name, _)| name.to_string()).collect()
     }
 
-    async fn end(self) {
+    async fn end(mut self) {
+        self.serving.stop();
         self.event(
             EventKind::SystemShutdown,
             EventSeverity::Info,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Daemon, Message};
 use crate::access::Access;
 use crate::collect::Collectors;
+use crate::config::Loaded;
 use crate::control::{self, Answer, LogLine, PruneReport, PrunedSnapshot, Request, Status};
 use crate::maintenance::ByHand;
 use crate::model::{EventKind, EventSeverity, Moment, Trigger};
@@ -25,7 +26,7 @@ pub(super) fn receive(mut stream: UnixStream, inbox: mpsc::Sender<Message>, audi
         }
         match control::read_request(&mut stream).await {
             Ok(request) => {
-                let _ = inbox.send(Message::Asked(request, stream)).await;
+                let _ = inbox.send(Message::Asked(request, Asker::Socket(stream))).await;
             }
             Err(error) => control::send_answer(stream, &Answer::Failed { error }).await,
         }
@@ -65,30 +66,50 @@ pub(crate) fn prune_report(pruned: &Pruned, dry_run: bool) -> PruneReport {
     }
 }
 
+/// Who asks, and is to be answered.
+#[derive(Debug)]
+pub(super) enum Asker {
+    /// A command, by the control socket.
+    Socket(UnixStream),
+    /// A request of the API.
+    Api(oneshot::Sender<Answer>),
+}
+
+impl Asker {
+    /// Answers, beside the loop.
+    pub(super) fn answer(self, answer: Answer) {
+        match self {
+            Self::Socket(stream) => _ = tokio::spawn(async move { control::send_answer(stream, &answer).await }),
+            // Whoever does not wait any more goes without.
+            Self::Api(reply) => _ = reply.send(answer),
+        }
+    }
+}
+
 /// An answer that is given from the recorder's thread.
 pub(super) struct Later {
-    stream: UnixStream,
+    asker: Asker,
     runtime: tokio::runtime::Handle,
 }
 
 impl Later {
     /// Inside the runtime alone.
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Self { stream, runtime: tokio::runtime::Handle::current() }
+    pub(super) fn new(asker: Asker) -> Self {
+        Self { asker, runtime: tokio::runtime::Handle::current() }
     }
 
     pub(super) fn give(self, result: Result<Answer, String>) {
         let answer = result.unwrap_or_else(|error| Answer::Failed { error });
-        let stream = self.stream;
-        self.runtime.spawn(async move { control::send_answer(stream, &answer).await });
+        let _inside = self.runtime.enter();
+        self.asker.answer(answer);
     }
 }
 
 impl Daemon {
-    pub(super) fn asked(&mut self, request: Request, stream: UnixStream, now: &Moment) {
+    pub(super) fn asked(&mut self, request: Request, asker: Asker, now: &Moment) {
         let answer = match request {
             Request::Snapshot { reason, important } => {
-                return self.begin_capture(Trigger::Manual, reason, important, Some(stream), now);
+                return self.begin_capture(Trigger::Manual, reason, important, Some(asker), now);
             }
             Request::Status => Answer::Status(Box::new(self.status())),
             Request::Reload => match self.try_reload() {
@@ -113,14 +134,14 @@ impl Daemon {
             Request::MaintenanceOff { daemon } => done(self.end_maintenance(&daemon, now)),
             Request::Keep { id, by, why } => {
                 let (by, why) = (self.clean(&by), why.map(|why| self.clean(&why)));
-                let answer = Later::new(stream);
+                let answer = Later::new(asker);
                 return self.recorder.keep(id, by, why, move |result| {
                     answer.give(result.map(|()| Answer::Done { message: format!("{id} is kept") }));
                 });
             }
             Request::Unkeep { id, by } => {
                 let by = self.clean(&by);
-                let answer = Later::new(stream);
+                let answer = Later::new(asker);
                 return self.recorder.unkeep(id, by, move |result| {
                     let message =
                         |had| if had { format!("{id} has no mark any more") } else { format!("{id} had no mark") };
@@ -129,7 +150,7 @@ impl Daemon {
             }
             Request::Prune => {
                 let inbox = self.inbox.clone();
-                let answer = Later::new(stream);
+                let answer = Later::new(asker);
                 return self.recorder.prune(wiring::policy(&self.machinery.config.store), move |result| {
                     let told = result.as_ref().map(|pruned| Answer::Pruned(Box::new(prune_report(pruned, false))));
                     answer.give(told.map_err(Clone::clone));
@@ -138,11 +159,14 @@ impl Daemon {
             }
             Request::Backup { by } => {
                 let by = self.clean(&by);
-                return self.begin_backup(Some(stream), Some(by));
+                return self.begin_backup(Some(asker), Some(by));
             }
-            Request::Purge(order) => return self.purge(order, Later::new(stream)),
+            Request::Purge(order) => return self.purge(order, Later::new(asker)),
+            Request::TokenAdd { token, by } => return self.add_token(token, &by, asker),
+            Request::TokenRevoke { name, by } => return self.revoke_token(name, &by, asker),
+            Request::LoginLink { by } => self.login_link(&by),
         };
-        tokio::spawn(async move { control::send_answer(stream, &answer).await });
+        asker.answer(answer);
     }
 
     fn status(&self) -> Status {
@@ -157,6 +181,7 @@ impl Daemon {
             missed_heartbeats: self.beats.missed_total,
             missed_snapshots: self.captures.missed_total + self.captures.missed,
             ends_are_told: self.machinery.context.services.exits_are_told(),
+            api: self.serving.address.clone(),
         }
     }
 
@@ -168,7 +193,7 @@ impl Daemon {
 
     /// Takes a new configuration: all of it, or nothing of it.
     fn try_reload(&mut self) -> Result<String, String> {
-        let config = (self.reload)()?;
+        let Loaded { config, effective, .. } = (self.reload)()?;
         let changes = self.machinery.config.changes(&config);
         if changes.is_empty() {
             return Ok("nothing has changed".to_owned());
@@ -193,6 +218,7 @@ impl Daemon {
         self.tell_maintenance_again(&now);
         self.forget_loaded();
         self.load_wanted(&now);
+        self.serve_anew(effective.to_json(), &changes);
         let message = format!("the configuration has changed: {}", describe(&changes));
         tracing::info!("{message}");
         self.event(

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -18,7 +19,7 @@ pub const SILENCES: &str = "silence";
 pub const RECEIVERS: &str = "alert_receiver";
 
 /// How much an alert matters to somebody on call, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertSeverity {
     /// For the record: nothing is wrong.
@@ -47,7 +48,7 @@ impl AlertSeverity {
 }
 
 /// Where an alert is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// The condition holds, but not yet for as long as the rule asks.
@@ -70,7 +71,7 @@ impl AlertState {
 }
 
 /// One alert: a rule and one thing that it holds of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Stable for the same rule and the same `subject`: `clock-drift`, `daemon-down.6f1c02aa`.
     pub id: String,
@@ -146,7 +147,7 @@ impl Alert {
 }
 
 /// When something was sent: by the wall clock for people, by BOOTTIME for intervals.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Told {
     /// When.
     pub at: Wall,
@@ -157,7 +158,7 @@ pub struct Told {
 }
 
 /// How a matcher compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum MatchOperator {
     /// The label is this text.
     #[serde(rename = "=")]
@@ -186,7 +187,7 @@ impl MatchOperator {
 }
 
 /// What a silence asks of one label. `rule` and `severity` are labels too.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Matcher {
     /// The label.
     pub label: String,
@@ -203,7 +204,7 @@ impl std::fmt::Display for Matcher {
 }
 
 /// Alerts that nobody is to be told of for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Silence {
     /// Eight hexadecimal digits.
     pub id: String,
@@ -225,7 +226,7 @@ pub struct Silence {
 }
 
 /// How a receiver does.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiverHealth {
     /// Its name in the configuration.
     pub name: String,
@@ -253,7 +254,7 @@ pub struct ReceiverHealth {
 }
 
 /// Everything that there is to show of alerts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertBoard {
     /// Firing first, then pending, then resolved; worst first among each, then the newest.
     pub alerts: Vec<Alert>,

@@ -1,11 +1,12 @@
 //! Findings: what is wrong, or was.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attributes, Wall};
 
 /// How much a finding matters to somebody on call, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing when looking at the machine anyway.
@@ -19,7 +20,7 @@ pub enum Severity {
 }
 
 /// A finding as a collector returned it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable for the same kind of trouble; unique within its collector.
     pub fingerprint: String,
@@ -49,7 +50,7 @@ pub struct Finding {
 }
 
 /// What became of a finding since the previous snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingState {
     /// Open, and was open before.
@@ -61,7 +62,7 @@ pub enum FindingState {
 }
 
 /// A finding as a snapshot shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotFinding {
     /// Which collector reports it.
     pub collector: String,

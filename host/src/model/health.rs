@@ -1,11 +1,12 @@
 //! How a collector is doing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Wall};
 
 /// How the last call of a collector ended, or why there was none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CallOutcome {
     /// It returned sections.
@@ -46,7 +47,7 @@ impl CallOutcome {
 }
 
 /// One collector in a snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CollectorHealth {
     /// Its name in the configuration.
     pub name: String,

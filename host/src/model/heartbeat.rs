@@ -1,11 +1,12 @@
 //! Heartbeats and events: the small records between two snapshots.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Wall};
 
 /// The overall state of the machine as the original names it, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OverallStatus {
     /// Nothing is known to be wrong.
@@ -19,7 +20,7 @@ pub enum OverallStatus {
 }
 
 /// A verdict, always with its reasons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Overall {
     /// The verdict.
     pub status: OverallStatus,
@@ -28,7 +29,7 @@ pub struct Overall {
 }
 
 /// One daemon in a heartbeat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonBeat {
     /// Its name in the configuration.
     pub name: String,
@@ -172,7 +173,7 @@ pub struct SignBeat {
 }
 
 /// One heartbeat: a row of the history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Heartbeat {
     /// Grows by one with each, for the life of the store.
     pub sequence: u64,
@@ -200,7 +201,7 @@ pub struct Heartbeat {
 }
 
 /// Which heartbeats lie between two snapshots, and what they hash to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatRange {
     /// Sequence of the first.
     pub first: u64,
@@ -213,7 +214,7 @@ pub struct HeartbeatRange {
 }
 
 /// What kind of event it is, in the original's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A heartbeat of note.
@@ -257,7 +258,7 @@ pub enum EventKind {
 }
 
 /// How loud an event is, in the original's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventSeverity {
     /// For the record.
@@ -271,7 +272,7 @@ pub enum EventSeverity {
 }
 
 /// Something that happened, at an instant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When.
     pub timestamp: Wall,

@@ -1,11 +1,12 @@
 //! Metrics in OpenTelemetry's terms.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Attributes;
 
 /// One bucket of a histogram, not cumulative.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bucket {
     /// The inclusive upper bound; absent for the last, unbounded one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -15,7 +16,7 @@ pub struct Bucket {
 }
 
 /// A distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Histogram {
     /// Ascending by bound.
     pub buckets: Vec<Bucket>,
@@ -26,7 +27,7 @@ pub struct Histogram {
 }
 
 /// What a metric read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
     /// A value that goes up and down.
@@ -38,7 +39,7 @@ pub enum Reading {
 }
 
 /// One point as a collector returned it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Dotted, lower-case, without the unit.
     pub name: String,
@@ -52,7 +53,7 @@ pub struct Metric {
 }
 
 /// One point of a family in a snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricPoint {
     /// What tells this point from others of the family.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
@@ -63,7 +64,7 @@ pub struct MetricPoint {
 }
 
 /// All points of one name in a snapshot, so that name and unit are written once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricFamily {
     /// Which collector they come from.
     pub collector: String,

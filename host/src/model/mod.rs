@@ -3,6 +3,7 @@
 //! Owns: the meaning of every field that is written to disk, and its JSON form. Knows nobody: no other
 //! module of this crate is used here, no file is read and no clock asked.
 
+mod access;
 mod alert;
 mod finding;
 mod health;
@@ -14,6 +15,7 @@ mod snapshot;
 mod time;
 mod value;
 
+pub use access::{Scope, StoredToken};
 pub use alert::{
     ALERTS, Alert, AlertBoard, AlertSeverity, AlertState, MatchOperator, Matcher, RECEIVERS, ReceiverHealth, SILENCES,
     Silence, Told,

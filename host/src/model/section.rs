@@ -1,11 +1,12 @@
 //! A section as a collector returned it, after validation.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Attributes, Finding, Metric};
 
 /// Whether a section says all that it was meant to say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Completeness {
     /// Everything that was asked for is there.
@@ -15,7 +16,7 @@ pub enum Completeness {
 }
 
 /// One part of a snapshot: a description of a state, never a delta.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Section {
     /// Its name in the snapshot.
     pub key: String,

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 pub const FORMAT_VERSION: u32 = 1;
 
 /// Why a snapshot was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     /// Its time had come.
@@ -42,7 +43,7 @@ impl Trigger {
 }
 
 /// Which store a snapshot belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StoreRef {
     /// The store's name.
     pub id: StoreId,
@@ -54,7 +55,7 @@ pub struct StoreRef {
 }
 
 /// The snapshot before, and what its body hashes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Previous {
     /// Its id.
     pub id: SnapshotId,
@@ -63,7 +64,7 @@ pub struct Previous {
 }
 
 /// The last line of the audit log that was durable when the snapshot was sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditHead {
     /// Its sequence in the audit log.
     pub sequence: u64,
@@ -72,7 +73,7 @@ pub struct AuditHead {
 }
 
 /// What ties a snapshot to everything before it. Taken under the store's lock, at the seal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChainLink {
     /// Its place in the store's order; gaps are deletions.
     pub sequence: u64,
@@ -101,7 +102,7 @@ pub struct SealKey {
 }
 
 /// When and for how long the capture ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaptureTimes {
     /// When it began.
     pub started_at: Wall,
@@ -116,7 +117,7 @@ pub struct CaptureTimes {
 }
 
 /// The machine.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostInfo {
     /// Stable for an installation: a keyed hash of the machine id, which itself is not shown.
     pub id: String,
@@ -144,7 +145,7 @@ pub struct HostInfo {
 }
 
 /// Whether a section in a snapshot is whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SectionCompleteness {
     /// Everything that was asked for is there.
@@ -158,7 +159,7 @@ pub enum SectionCompleteness {
 }
 
 /// One section of a snapshot.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SectionEntry {
     /// Which collector it comes from.
     pub collector: String,
@@ -190,7 +191,7 @@ pub struct SectionEntry {
 }
 
 /// How often the sanitizer replaced something. It never says what.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Redactions {
     /// All together.
     pub total: u64,
@@ -199,7 +200,7 @@ pub struct Redactions {
 }
 
 /// A snapshot's body.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Body {
     /// The version of this form: [`FORMAT_VERSION`].
     pub format_version: u32,

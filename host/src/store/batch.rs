@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -88,7 +89,7 @@ pub struct StoredFinding {
 }
 
 /// That somebody resolved a finding by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandResolution {
     /// Who.
     pub by: String,

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::database::int;
@@ -15,7 +16,7 @@ use crate::model::{
 };
 
 /// A snapshot as lists show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Its name.
     pub id: SnapshotId,
@@ -63,7 +64,7 @@ pub struct Entry {
 }
 
 /// Why a snapshot is to be kept: what is in the `.keep` file beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// Who marked it: a person, an alert, ghostd itself.
     pub by: String,
@@ -227,6 +228,10 @@ pub(super) fn ids(db: &Connection) -> rusqlite::Result<Vec<SnapshotId>> {
 
 /// The query for [`read_entry`] over all of them.
 pub(super) const NEWEST_FIRST: &str = "SELECT entry, mark FROM snapshots ORDER BY sequence DESC";
+
+/// The same of those before a place.
+pub(super) const NEWEST_FIRST_BEFORE: &str =
+    "SELECT entry, mark FROM snapshots WHERE sequence < ?1 ORDER BY sequence DESC";
 
 /// Every entry, newest first.
 pub(super) fn entries(db: &Connection) -> rusqlite::Result<Vec<Entry>> {

@@ -11,13 +11,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::catalog::Removed;
 use crate::model::{Digest, Previous, SnapshotId, StoreRef};
 
 /// What is wrong with a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "reason")]
 pub enum Problem {
     /// Its bytes are not those that were written.
@@ -50,7 +51,7 @@ pub enum Problem {
 }
 
 /// A problem and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// The file's name; of a missing one, the name that it had.
     pub file: String,
@@ -64,7 +65,7 @@ pub struct Verdict {
 }
 
 /// Snapshots that are gone for a reason on record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Gap {
     /// The first place.
     pub first: u64,

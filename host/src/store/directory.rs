@@ -24,13 +24,14 @@ pub const BACKUPS: &str = "backups";
 pub const CACHE: &str = "cache";
 
 const DIRECTORIES: [&str; 3] = [SNAPSHOTS, BACKUPS, CACHE];
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     DATABASE,
     "ghost.db-wal",
     "ghost.db-shm",
     super::renew::COPY,
     AUDIT,
     LOCK,
+    "tokens.json",
     super::reserve::RESERVE,
     super::swap::JOURNAL,
 ];

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::{CollectorState, Document, SectionMeta, StoredFinding, StoredSection};
@@ -47,7 +48,7 @@ impl Span {
 }
 
 /// An event with its number, which grows by one with each and so tells what is new.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NumberedEvent {
     /// Its number.
     pub id: u64,
@@ -57,7 +58,7 @@ pub struct NumberedEvent {
 }
 
 /// Something that is measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// Its number in the store.
     pub id: u32,
@@ -202,7 +203,7 @@ pub(super) fn points(
 }
 
 /// A stretch of a series: one point, a minute or an hour.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct HistoryPoint {
     /// When it begins.
     pub at: Wall,
@@ -214,7 +215,7 @@ pub struct HistoryPoint {
 }
 
 /// A stretch of heartbeats: one, a minute or an hour.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BeatStretch {
     /// When it begins.
     pub at: Wall,
@@ -358,7 +359,7 @@ fn last_of<T>(mut all: Vec<T>, limit: u64) -> Vec<T> {
 }
 
 /// The rows that can be read. One that cannot is left out and logged: a broken row must not hide the others.
-fn rows<T>(
+pub(super) fn rows<T>(
     db: &Connection,
     query: &str,
     parameters: impl rusqlite::Params,

@@ -36,6 +36,7 @@ mod load;
 mod lock;
 mod marks;
 mod name;
+mod pages;
 mod prune;
 mod purge;
 mod reader;
@@ -79,6 +80,7 @@ pub use history::{BeatStretch, HistoryPoint, MAX_ROWS, NumberedEvent, Series, Sp
 pub use load::Loaded;
 pub use lock::{Holder, LockError, WriterLock, holder};
 pub use name::{MIN_PREFIX, Name, parse_time};
+pub use pages::Page;
 pub use prune::{Gone, Kept, Pruned, Spared, plan_retention};
 pub use purge::{Purged, holds_in, purge_derived};
 pub use reader::{Filter, Reader, Source};

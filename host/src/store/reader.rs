@@ -37,6 +37,8 @@ pub struct Filter {
     pub complete: Option<bool>,
     /// With an open finding that is at least so severe.
     pub worst_at_least: Option<Severity>,
+    /// Only what stands before this place.
+    pub before: Option<u64>,
     /// So many of the newest are left out.
     pub skip: u64,
     /// At most so many.
@@ -46,7 +48,8 @@ pub struct Filter {
 impl Filter {
     /// Whether an entry is asked for, `skip` and `limit` apart.
     pub fn matches(&self, entry: &Entry) -> bool {
-        self.since.is_none_or(|since| entry.captured_at >= since)
+        self.before.is_none_or(|before| entry.sequence < before)
+            && self.since.is_none_or(|since| entry.captured_at >= since)
             && self.until.is_none_or(|until| entry.captured_at <= until)
             && self.trigger.is_none_or(|trigger| entry.trigger == trigger)
             && self.important.is_none_or(|important| entry.is_important() == important)
@@ -265,7 +268,10 @@ impl Reader {
         Ok(ask(&difference.insert((fresh, known)).1))
     }
 
-    fn ask<T: Default>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn ask<T: Default>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         match &self.db {
             Some(db) => ask(db).map_err(self.refused("read")),
             None => Ok(T::default()),
@@ -274,6 +280,14 @@ impl Reader {
 
     fn refused(&self, operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
         move |source| StoreError::Database { operation, path: self.path.join(directory::DATABASE), source }
+    }
+}
+
+impl Reader {
+    /// The bytes of a snapshot's file, every one of them checked, and their body's SHA-256.
+    pub fn read_file(&self, id: SnapshotId) -> Result<(Vec<u8>, crate::model::Digest), StoreError> {
+        let sha256 = self.read(id)?.sha256;
+        Ok((self.snapshots.read(&directory::snapshot_file(id), seal::MAX_FILE_BYTES)?, sha256))
     }
 }
 
@@ -351,8 +365,8 @@ impl Reader {
         };
         let mut extra = difference.extra.iter().peekable();
         if let Some(db) = &self.db {
-            let mut statement = db.prepare_cached(catalog::NEWEST_FIRST)?;
-            let mut rows = statement.query([])?;
+            let mut statement = db.prepare_cached(catalog::NEWEST_FIRST_BEFORE)?;
+            let mut rows = statement.query([filter.before.map_or(i64::MAX, database::int)])?;
             while room && let Some(row) = rows.next()? {
                 let entry = catalog::read_entry(row)?;
                 while room && let Some((_, id)) = extra.next_if(|(sequence, _)| *sequence > entry.sequence) {

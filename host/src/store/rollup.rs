@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
@@ -55,7 +56,7 @@ impl Default for HistoryPolicy {
 }
 
 /// A number over a while.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The least.
     pub min: f64,
@@ -90,7 +91,7 @@ impl Summary {
 }
 
 /// The heartbeats of a minute or an hour.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BeatSummary {
     /// How many there are.
     pub count: u64,
@@ -108,7 +109,7 @@ pub struct BeatSummary {
 }
 
 /// A daemon in the heartbeats of a minute or an hour.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonSummary {
     /// How many heartbeats saw it in which state.
     pub states: BTreeMap<String, u64>,

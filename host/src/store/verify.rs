@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::audit_file;
@@ -47,7 +48,7 @@ impl Verification {
 }
 
 /// What became of the heartbeats that snapshots have digests of.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HeartbeatCheck {
     /// Snapshots whose heartbeats are what they were.
     pub intact: u64,
