@@ -74,6 +74,8 @@ pub struct Board {
     resolved: Vec<(Arc<str>, Finding)>,
     /// What ghostd itself has found, and is not over.
     own: BTreeMap<String, Finding>,
+    /// What the host itself found, by what found it. All of these are open.
+    of_host: BTreeMap<Arc<str>, Vec<Finding>>,
 }
 
 /// Whose findings those are that no collector made.
@@ -155,6 +157,38 @@ impl Board {
         self.finding_seen(&owner, &finding)
     }
 
+    /// What ghostd itself has found, and is not over.
+    pub fn own(&self) -> impl Iterator<Item = &Finding> {
+        self.own.values()
+    }
+
+    /// Takes all that a part of the host finds open now, and says what changed. `source` stands where a collector's name
+    /// does. What it does not name any more is over.
+    pub fn post_host(&mut self, source: &Arc<str>, findings: Vec<Finding>) -> Vec<FindingChange> {
+        let named: BTreeSet<&str> = findings.iter().map(|finding| finding.fingerprint.as_str()).collect();
+        let before = self.of_host.get(source).into_iter().flatten();
+        let gone: Vec<Finding> = before
+            .filter(|finding| !named.contains(finding.fingerprint.as_str()))
+            .map(|finding| Finding { resolved: true, ..finding.clone() })
+            .collect();
+        let changes = findings.iter().chain(&gone).filter_map(|finding| self.finding_seen(source, finding)).collect();
+        self.of_host.insert(Arc::clone(source), findings);
+        changes
+    }
+
+    /// Puts back what a part of the host had found before ghostd started: none of it counts as opened by it.
+    pub fn restore_host(&mut self, source: &Arc<str>, findings: Vec<Finding>) {
+        for finding in &findings {
+            self.open.insert((Arc::clone(source), finding.fingerprint.clone()), finding.severity);
+        }
+        self.of_host.insert(Arc::clone(source), findings);
+    }
+
+    /// What the host itself found, by what found it.
+    pub fn of_host(&self) -> impl Iterator<Item = (&Arc<str>, &[Finding])> {
+        self.of_host.iter().map(|(source, findings)| (source, findings.as_slice()))
+    }
+
     fn finding_seen(&mut self, collector: &Arc<str>, finding: &Finding) -> Option<FindingChange> {
         let key = (Arc::clone(collector), finding.fingerprint.clone());
         let kind = if finding.resolved {
@@ -224,13 +258,16 @@ impl Board {
 
     /// The findings as the next snapshot shows them.
     pub fn findings(&self) -> Vec<SnapshotFinding> {
-        let open = self.places.values().flat_map(|place| {
-            open_in(&place.posted).map(|finding| {
-                let key = (Arc::clone(&place.posted.collector), finding.fingerprint.clone());
-                let state =
-                    if self.in_last_snapshot.contains(&key) { FindingState::Open } else { FindingState::Opened };
-                SnapshotFinding { collector: key.0.to_string(), state, finding: finding.clone() }
-            })
+        let of_collectors = self
+            .places
+            .values()
+            .flat_map(|place| open_in(&place.posted).map(move |finding| (&place.posted.collector, finding)));
+        let of_host =
+            self.of_host.iter().flat_map(|(source, findings)| findings.iter().map(move |finding| (source, finding)));
+        let open = of_collectors.chain(of_host).map(|(collector, finding)| {
+            let key = (Arc::clone(collector), finding.fingerprint.clone());
+            let state = if self.in_last_snapshot.contains(&key) { FindingState::Open } else { FindingState::Opened };
+            SnapshotFinding { collector: key.0.to_string(), state, finding: finding.clone() }
         });
         let own = self.own.values().map(|finding| {
             let known = self.in_last_snapshot.contains(&(Arc::from(GHOSTD), finding.fingerprint.clone()));
@@ -405,6 +442,19 @@ mod tests {
         assert_eq!(board.get("s").unwrap().failed.as_deref(), Some("it trapped"));
         assert_eq!(board.expire(&at(26)), ["s"]);
         assert!(board.get("s").is_none());
+    }
+
+    #[test]
+    fn what_the_host_finds_is_opened_and_resolved_like_any_other() {
+        let mut board = Board::new([]);
+        let source: Arc<str> = "alerts".into();
+        assert_eq!(kinds(&board.post_host(&source, vec![finding("f", Severity::Low)])), [FindingChangeKind::Opened]);
+        assert!(board.post_host(&source, vec![finding("f", Severity::Low)]).is_empty());
+        assert_eq!(states(&board), [FindingState::Opened]);
+        assert_eq!(kinds(&board.post_host(&source, vec![])), [FindingChangeKind::Resolved]);
+        assert_eq!(states(&board), [FindingState::Resolved]);
+        board.restore_host(&source, vec![finding("g", Severity::Low)]);
+        assert!(board.post_host(&source, vec![finding("g", Severity::Low)]).is_empty(), "it was open before the start");
     }
 
     #[test]

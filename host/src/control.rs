@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::model::{CollectorHealth, Heartbeat, SnapshotId, StoredToken, Wall};
+use crate::model::{CollectorHealth, Heartbeat, Silence, SnapshotId, StoredToken, Wall};
 
 /// Bytes of a request. It bounds what a client can make the daemon hold.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
@@ -70,6 +70,29 @@ pub enum Request {
     },
     /// Apply retention now.
     Prune,
+    /// Tell nobody of some alerts for a while.
+    Silence {
+        /// Of which: `rule=clock-drift`.
+        matchers: Vec<String>,
+        /// For how long, in seconds.
+        seconds: u64,
+        /// Who asks.
+        by: String,
+        /// What for.
+        why: Option<String>,
+    },
+    /// End a silence before its time.
+    Unsilence {
+        /// Its id, or the beginning of it.
+        id: String,
+        /// Who asks.
+        by: String,
+    },
+    /// Send a test to a receiver, or to all.
+    AlertTest {
+        /// Which.
+        receiver: Option<String>,
+    },
     /// Make a backup now.
     Backup {
         /// Who asks.
@@ -172,11 +195,44 @@ pub enum Answer {
     BackedUp(Box<BackupReport>),
     /// What was purged.
     Purged(Box<PurgeReport>),
+    /// There is a silence, and it is durable.
+    Silenced(Box<Silence>),
+    /// What became of tests of receivers.
+    AlertTests {
+        /// One for each.
+        results: Vec<AlertTest>,
+    },
     /// It could not be done.
     Failed {
         /// Why.
         error: String,
     },
+}
+
+/// What became of the test of a receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertTest {
+    /// Its name.
+    pub receiver: String,
+    /// How it is told.
+    pub kind: String,
+    /// Why it was not, where it was not.
+    pub error: Option<String>,
+}
+
+/// How many alerts there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertCounts {
+    /// That fire, information apart.
+    pub firing: u64,
+    /// That are for information.
+    pub info: u64,
+    /// That may fire soon.
+    pub pending: u64,
+    /// Of those that fire, that nobody is told of.
+    pub suppressed: u64,
+    /// Notifications that wait to be sent.
+    pub queued: u64,
 }
 
 /// A line of a collector's log.
@@ -207,6 +263,9 @@ pub struct Status {
     pub collectors: Vec<CollectorHealth>,
     /// Conditions that hold now: a full disk, a database that is damaged.
     pub conditions: Vec<String>,
+    /// Alerts.
+    #[serde(default)]
+    pub alerts: AlertCounts,
     /// Beats and snapshots that were due and not taken.
     pub missed_heartbeats: u64,
     /// See `missed_heartbeats`.

@@ -27,6 +27,11 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
+    /// The machine's name.
+    pub fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
     /// Looks at the machine whose root directory this is.
     pub fn gather(root: &Path) -> Self {
         let kernel = rustix::system::uname();

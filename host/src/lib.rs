@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod api;
+pub mod alerts;
 pub mod audit;
 pub mod backup;
 pub mod board;

@@ -21,7 +21,7 @@ pub struct Memory {
     pub last_snapshot: Option<(SnapshotId, Moment)>,
     /// The number of the next heartbeat, at least.
     pub next_heartbeat: u64,
-    /// What is small and replaced as a whole: maintenance, alerts.
+    /// The small things that parts of the host keep: alerts, silences, what is to be sent.
     pub documents: Vec<store::Document>,
 }
 

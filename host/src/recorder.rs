@@ -55,8 +55,11 @@ pub struct Capture {
 
 type Reply<T> = Box<dyn FnOnce(Result<T, String>) + Send>;
 
+/// Called on the recorder's thread when a batch is recorded.
+type Then = Box<dyn FnOnce() + Send>;
+
 enum Command {
-    Record(Box<Batch>),
+    Record(Box<Batch>, Option<Then>),
     Snapshot(Box<Capture>, Reply<Stored>),
     Prune(Policy, Reply<Pruned>),
     Keep { id: SnapshotId, by: String, why: Option<String>, reply: Reply<()> },
@@ -211,7 +214,17 @@ impl Recorder {
 
     /// Records a batch. It is dropped and the loss reported when the disk has been too slow for too long.
     pub fn record(&self, batch: Batch) {
-        if let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Record(Box::new(batch))) {
+        self.record_and(batch, None);
+    }
+
+    /// The same, and `then` is called on the recorder's thread once the batch is recorded. It is not called while the
+    /// disk does not take it.
+    pub fn record_then(&self, batch: Batch, then: impl FnOnce() + Send + 'static) {
+        self.record_and(batch, Some(Box::new(then)));
+    }
+
+    fn record_and(&self, batch: Batch, then: Option<Then>) {
+        if let Err(TrySendError::Full(_)) = self.commands.try_send(Command::Record(Box::new(batch), then)) {
             if self.conditions.begin("queue", "the disk is too slow: records are being dropped".to_owned()) {
                 tracing::error!(queue = QUEUE, "The disk is too slow: records are being dropped.");
             }
@@ -296,7 +309,7 @@ struct Work {
     policy: Policy,
     sealer: Option<Sealer>,
     next_roll_up_ns: u64,
-    waiting: VecDeque<Batch>,
+    waiting: VecDeque<(Batch, Option<Then>)>,
     dropped: u64,
     accesses: access::Tally,
     lost_lines: Arc<std::sync::atomic::AtomicU64>,
@@ -311,8 +324,8 @@ impl Work {
     fn run(&mut self, inbox: &Receiver<Command>) {
         while let Ok(command) = inbox.recv() {
             match command {
-                Command::Record(batch) => {
-                    self.waiting.push_back(*batch);
+                Command::Record(batch, then) => {
+                    self.waiting.push_back((*batch, then));
                     self.write_waiting();
                     self.roll_up();
                     let lines = self.accesses.due(self.clock.now().boottime_ns);
@@ -399,11 +412,12 @@ impl Work {
     fn write_waiting(&mut self) {
         self.mend_database(None);
         let mut may_mend = true;
-        while let Some(batch) = self.waiting.front() {
+        while let Some((batch, _)) = self.waiting.front() {
             match self.store.record(batch) {
                 Ok(recorded) => {
-                    if let Some(batch) = self.waiting.pop_front() {
+                    if let Some((batch, then)) = self.waiting.pop_front() {
                         self.publisher.batch(batch, &recorded);
+                        then.into_iter().for_each(|then| then());
                     }
                     self.is_over("room");
                     if self.is_over("database") {

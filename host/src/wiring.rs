@@ -2,6 +2,8 @@
 //!
 //! Owns: the translation of the configuration into what each module takes. Knows many and decides nothing.
 
+mod alerts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -31,6 +33,8 @@ use crate::retention::Policy;
 use crate::sanitize::{ExceptSetting, RuleSetting, Sanitizer, Settings};
 use crate::sealer::{Sealer, SealerError};
 use crate::store::HistoryPolicy;
+
+pub use alerts::{alert_rules, lanes, language, receivers};
 
 /// Everything that a capture needs beside a store.
 #[derive(Debug)]

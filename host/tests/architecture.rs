@@ -33,6 +33,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("plugins", &["chain", "clock", "model", "probe", "sanitize"]),
     ("collect", &["board", "chain", "clean", "merge", "model", "plugins", "sanitize", "schedule"]),
     ("store", &["audit", "model", "retention", "seal"]),
+    ("alerts", &["chain", "model"]),
     ("backup", &["audit", "chain", "model", "seal", "store"]),
     ("export", &["chain", "model", "store"]),
     ("memory", &["board", "clean", "collect", "model", "store"]),
@@ -45,6 +46,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     (
         "wiring",
         &[
+            "alerts",
             "backup",
             "chain",
             "clock",

@@ -12,6 +12,7 @@
 )]
 
 mod api;
+mod alerts;
 mod author;
 mod backups;
 mod config_faults;

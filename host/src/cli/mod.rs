@@ -4,6 +4,7 @@
 //! configuration, I/O). Every command that reads takes `--json`. What came from outside is escaped wherever it is
 //! shown.
 
+mod alerts;
 mod audit;
 mod backup;
 mod collector;
@@ -116,6 +117,8 @@ enum Command {
     Events(events::Arguments),
     /// What happened around an instant, in one list: deaths, restarts, patches, findings, alerts, clock steps
     Timeline(timeline::Arguments),
+    /// What fires and what may fire soon; with a command: silences, rules, history, tests of receivers
+    Alerts(alerts::Arguments),
     /// What is wrong, worst first; `findings show` tells everything of one
     Findings(findings::Arguments),
     /// What is measured; with a name, that metric over time: a plot, CSV or JSON
@@ -185,6 +188,7 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Maintenance(command) => maintenance::run(places, command),
         Command::Events(arguments) => events::run(places, &arguments),
         Command::Timeline(arguments) => timeline::run(places, &arguments),
+        Command::Alerts(arguments) => alerts::run(places, arguments),
         Command::Findings(arguments) => findings::run(places, &arguments),
         Command::History(arguments) => history::run(places, &arguments),
         Command::Key(command) => key::run(places, &command),

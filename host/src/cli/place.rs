@@ -7,6 +7,7 @@ use crate::config::{Arguments, Config, Hooks, LoadError, Loaded, Override, Paths
 use crate::plugins::compile::MAX_COMPONENT_BYTES;
 use crate::plugins::load;
 use crate::sanitize::{Report, Sanitizer};
+use crate::wiring;
 
 /// What a command works with.
 #[derive(Debug)]
@@ -68,6 +69,7 @@ pub(crate) fn read_config(paths: &Paths, overrides: &[Override]) -> Result<Loade
         is_secret: &is_secret,
         digest: Some(&digest),
         recipient: &|text| crate::backup::Recipient::parse(text).map(drop),
+        language: &wiring::language,
     };
     Config::load(paths, overrides, &hooks).map_err(|error| match error {
         LoadError::Faults(faults) => Failure::new(faults.to_string()),

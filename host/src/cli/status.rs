@@ -163,6 +163,15 @@ fn page(status: &Status, uptimes: &[DaemonUptime]) {
     if !status.ends_are_told {
         output::line("! the kernel does not tell when a daemon ends (no pidfd): that is found out with each heartbeat");
     }
+    let alerts = &status.alerts;
+    let mut counts = vec![format!("{} firing, {} pending", alerts.firing, alerts.pending)];
+    for (count, what) in [(alerts.info, "information"), (alerts.suppressed, "silenced"), (alerts.queued, "to be sent")]
+    {
+        if count > 0 {
+            counts.push(format!("{count} {what}"));
+        }
+    }
+    output::line(format!("alerts     {}", counts.join(", ")));
     for condition in &status.conditions {
         output::line(format!("! {}", output::escaped(condition)));
     }

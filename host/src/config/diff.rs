@@ -31,6 +31,8 @@ pub enum Part {
     Publish,
     /// `[api]`.
     Api,
+    /// `[alerts]`, `[[alert]]`, `[receiver]`.
+    Alerts,
     /// `[collectors]`: the directory of dropped-in collectors.
     DropIns,
     /// `[collector_defaults]`: what dropped-in collectors without a table have.
@@ -82,6 +84,7 @@ impl Config {
             (Part::Control, self.control == new.control),
             (Part::Publish, self.publish == new.publish),
             (Part::Api, self.api == new.api),
+            (Part::Alerts, self.alerts == new.alerts),
             (Part::DropIns, self.drop_ins == new.drop_ins),
             (Part::CollectorDefaults, self.collector_defaults == new.collector_defaults),
         ];

@@ -21,8 +21,8 @@ impl Effective {
         Self { tree }
     }
 
-    /// TOML with the origin of each value as a comment. What a collector merely has from `[collector_defaults]`, or a
-    /// daemon from `[daemon_defaults]`, is not repeated.
+    /// TOML with the origin of each value as a comment. What a collector, a daemon, an alert or a receiver
+    /// merely has from the common defaults is not repeated.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         self.table(&self.tree, "", &mut text);
@@ -125,12 +125,15 @@ impl Effective {
             }
             Some(_) => self.tree.get("collector_defaults"),
             None if path == "daemon" => self.tree.get("daemon_defaults"),
+            None if path == "alert" => self.tree.get("alert_defaults"),
+            None if path.starts_with("receiver.") => self.tree.get("receiver_defaults"),
             None => return false,
         };
         if node.place.line == 0 && node.place.origin == Origin::Default {
             return node.entries().is_empty();
         }
-        !is_table(node) && defaults.and_then(|defaults| defaults.get(key)).is_some_and(|same| same.place == node.place)
+        let is_simple = !is_table(node) || matches!(&node.value, Value::Table(entries) if entries.is_empty());
+        is_simple && defaults.and_then(|defaults| defaults.get(key)).is_some_and(|same| same.place == node.place)
     }
 }
 

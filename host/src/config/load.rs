@@ -170,7 +170,7 @@ fn read_file(paths: &Paths) -> Result<Option<Read>, LoadError> {
     }
 }
 
-/// Lays the common defaults under every collector and every daemon.
+/// Lays the common defaults under every collector, daemon, alert and receiver.
 fn expand(tree: &mut Node) {
     let mut collector = tree.get("collector_defaults").cloned().unwrap_or_else(|| Node::table(tree.place.clone()));
     let nowhere = Place::whole(Origin::Default);
@@ -183,7 +183,9 @@ fn expand(tree: &mut Node) {
         entries.push(Entry { key: "grant".to_owned(), place: nowhere.clone(), node: grant });
     }
     collector.overlay(nothing);
-    let daemon = tree.get("daemon_defaults").cloned().unwrap_or_else(|| Node::table(nowhere));
+    let defaults = |tree: &Node, key| tree.get(key).cloned().unwrap_or_else(|| Node::table(nowhere.clone()));
+    let daemon = defaults(tree, "daemon_defaults");
+    let (alert, receiver) = (defaults(tree, "alert_defaults"), defaults(tree, "receiver_defaults"));
     let Value::Table(entries) = &mut tree.value else {
         return;
     };
@@ -194,6 +196,10 @@ fn expand(tree: &mut Node) {
             }
             ("daemon", Value::List(daemons)) => {
                 daemons.iter_mut().for_each(|item| item.node.underlay(&daemon));
+            }
+            ("alert", Value::List(alerts)) => alerts.iter_mut().for_each(|item| item.node.underlay(&alert)),
+            ("receiver", Value::Table(receivers)) => {
+                receivers.iter_mut().for_each(|entry| entry.node.underlay(&receiver));
             }
             _ => {}
         }

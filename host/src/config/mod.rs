@@ -40,7 +40,7 @@ pub use paths::{Arguments, CONFIG_VARIABLE, DATA_DIR_VARIABLE, Paths, PathsError
 pub use place::{Origin, Place};
 pub use settings::*;
 pub use units::{ByteSize, format_duration, parse_duration};
-pub use validate::{BUILTINS, Digest, Hooks};
+pub use validate::{BUILTINS, Digest, Hooks, Language, TextFlaw};
 
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,18 @@ pub(super) struct Raw {
     pub(super) daemon_defaults: DaemonDefaults,
     /// The daemons that are watched. A list here replaces the default one.
     pub(super) daemon: Vec<Daemon>,
+    pub(super) alerts: Alerts,
+    #[expect(dead_code, reason = "it is laid under every alert before this is read")]
+    pub(super) alert_defaults: AlertDefaults,
+    /// The rules of alerts. A list here replaces the default one.
+    #[schemars(length(max = 256))]
+    pub(super) alert: Vec<Alert>,
+    #[expect(dead_code, reason = "it is laid under every receiver before this is read")]
+    pub(super) receiver_defaults: ReceiverDefaults,
+    /// Who can be told of alerts, by name (`[receiver.ops]`). Names are 1 to 64 of `a-z`, `0-9` and `-`, beginning with
+    /// a letter.
+    #[schemars(extend("maxProperties" = 32))]
+    pub(super) receiver: BTreeMap<String, Receiver>,
     pub(super) collectors: Collectors,
     pub(super) collector_defaults: CollectorDefaults,
     /// The collectors, by name (`[collector.nginx]`). Names are 1 to 64 of `a-z`, `0-9` and `-`,
@@ -510,6 +522,243 @@ pub(super) struct Match {
     /// The systemd unit in whose control group it runs; `nginx` means `nginx.service`.
     #[schemars(length(min = 1))]
     pub(super) unit: Option<String>,
+}
+
+/// What all alerts have in common.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alerts {
+    /// How long a notification waits for others of its group before it is sent. 0 to 10 minutes.
+    #[schemars(extend("x-ghostd-min" = "0s", "x-ghostd-max" = "10m"))]
+    pub(super) group_wait: Span,
+}
+
+/// How much an alert matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertLevel {
+    /// For the record: nothing is wrong.
+    Info,
+    /// Worth knowing when looking at the machine anyway.
+    Low,
+    /// Worth looking at during the day.
+    Medium,
+    /// Something does not work.
+    High,
+    /// Data or the machine is at stake.
+    Critical,
+}
+
+/// What a rule makes of having nothing to judge by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoData {
+    /// Nothing changes: what fires goes on firing.
+    Keep,
+    /// As if the condition held.
+    Fire,
+    /// What fires ends, and says that it ended for want of data.
+    Clear,
+}
+
+/// What an `[[alert]]` has where it says nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is laid under every alert before this is read")]
+pub(super) struct AlertDefaults {
+    /// For how long the condition must be seen to hold before it fires. 0 to 31 days.
+    #[schemars(extend("x-ghostd-min" = "0s", "x-ghostd-max" = "31d"))]
+    pub(super) r#for: Span,
+    /// How much it matters.
+    pub(super) severity: AlertLevel,
+    /// Further labels, for routing at the receiver.
+    #[schemars(extend("maxProperties" = 32))]
+    pub(super) labels: BTreeMap<String, String>,
+    /// How often it is told again while it fires; `0s` for never. At most 31 days.
+    #[schemars(extend("x-ghostd-min" = "0s", "x-ghostd-max" = "31d"))]
+    pub(super) repeat: Span,
+    /// Labels by which notifications are put together; `rule` and `severity` are labels too.
+    #[schemars(length(max = 16))]
+    pub(super) group_by: Vec<String>,
+    /// Rules that this one follows from: while one of them fires of the same thing, this one is not told.
+    #[schemars(length(max = 16))]
+    pub(super) inhibited_by: Vec<String>,
+    /// What becomes of it without data. It is never taken for good.
+    pub(super) on_no_data: NoData,
+    /// Who is told. Empty: nobody, it is merely shown.
+    #[schemars(length(max = 32))]
+    pub(super) receivers: Vec<String>,
+}
+
+/// A rule of alerts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-ghostd-required" = ["name", "when"]))]
+pub(super) struct Alert {
+    /// What it is called. 1 to 64 of `a-z`, `0-9` and `-`, beginning with a letter. Each name once.
+    pub(super) name: String,
+    /// When it is wrong, such as `clock.offset_seconds.abs > 30`.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) when: String,
+    /// When what fires is over. Optional: by default as soon as `when` does not hold any more.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) clear_when: Option<String>,
+    /// One line for people, with `{{value}}`, `{{threshold}}`, `{{rule}}`, `{{severity}}` and labels as holes. Optional:
+    /// by default made of name, value and threshold.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) summary: Option<String>,
+    /// For how long the condition must be seen to hold before it fires. 0 to 31 days.
+    #[schemars(extend("x-ghostd-min" = "0s", "x-ghostd-max" = "31d"))]
+    pub(super) r#for: Span,
+    /// How much it matters.
+    pub(super) severity: AlertLevel,
+    /// Further labels, for routing at the receiver.
+    #[schemars(extend("maxProperties" = 32))]
+    pub(super) labels: BTreeMap<String, String>,
+    /// How often it is told again while it fires; `0s` for never. At most 31 days.
+    #[schemars(extend("x-ghostd-min" = "0s", "x-ghostd-max" = "31d"))]
+    pub(super) repeat: Span,
+    /// Labels by which notifications are put together; `rule` and `severity` are labels too.
+    #[schemars(length(max = 16))]
+    pub(super) group_by: Vec<String>,
+    /// Rules that this one follows from: while one of them fires of the same thing, this one is not told.
+    #[schemars(length(max = 16))]
+    pub(super) inhibited_by: Vec<String>,
+    /// What becomes of it without data. It is never taken for good.
+    pub(super) on_no_data: NoData,
+    /// Who is told. Empty: nobody, it is merely shown.
+    #[schemars(length(max = 32))]
+    pub(super) receivers: Vec<String>,
+}
+
+/// How a receiver is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceiverKind {
+    /// A line in ghostd's own log.
+    Log,
+    /// HTTP POST of JSON, or of a text of your own.
+    Webhook,
+    /// Alertmanager's API, version 2.
+    Alertmanager,
+    /// SMTP.
+    Email,
+    /// A program with JSON on its standard input.
+    Command,
+}
+
+/// How SMTP is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    /// STARTTLS, or nothing is sent. Port 587 by default.
+    Starttls,
+    /// From the first byte. Port 465 by default.
+    Implicit,
+    /// Not at all: for a server on this machine. Port 25 by default.
+    Off,
+}
+
+/// What a `[receiver.NAME]` has where it says nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is laid under every receiver before this is read")]
+pub(super) struct ReceiverDefaults {
+    /// How long a sending may take. 100 ms to 2 minutes.
+    #[schemars(extend("x-ghostd-min" = "100ms", "x-ghostd-max" = "2m"))]
+    pub(super) timeout: Span,
+    /// Notifications that may wait for it; beyond it the oldest are given up. 1 to 100,000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) max_queued: u32,
+    /// How old a notification may become before it is given up. 1 minute to 31 days.
+    #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "31d"))]
+    pub(super) give_up_after: Span,
+    /// Whether it is told that something is over.
+    pub(super) send_resolved: bool,
+    /// How often an Alertmanager is sent again what fires: well below its `resolve_timeout`. 1 second to 1 hour.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "1h"))]
+    pub(super) resend_every: Span,
+}
+
+/// Somebody who can be told of alerts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Receiver {
+    /// How it is told. Optional only where another source of the configuration says it.
+    pub(super) kind: Option<ReceiverKind>,
+    /// How long a sending may take. 100 ms to 2 minutes.
+    #[schemars(extend("x-ghostd-min" = "100ms", "x-ghostd-max" = "2m"))]
+    pub(super) timeout: Span,
+    /// Notifications that may wait for it; beyond it the oldest are given up. 1 to 100,000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) max_queued: u32,
+    /// How old a notification may become before it is given up. 1 minute to 31 days.
+    #[schemars(extend("x-ghostd-min" = "1m", "x-ghostd-max" = "31d"))]
+    pub(super) give_up_after: Span,
+    /// Whether it is told that something is over.
+    pub(super) send_resolved: bool,
+    /// How often an Alertmanager is sent again what fires: well below its `resolve_timeout`. 1 second to 1 hour.
+    #[schemars(extend("x-ghostd-min" = "1s", "x-ghostd-max" = "1h"))]
+    pub(super) resend_every: Span,
+    /// webhook, alertmanager: where. Optional where `url_file` or `url_env` says it.
+    #[schemars(length(min = 1, max = 4096))]
+    pub(super) url: Option<String>,
+    /// webhook, alertmanager: a file that holds the URL, where it is a secret. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) url_file: Option<String>,
+    /// webhook, alertmanager: the environment variable that holds the URL. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) url_env: Option<String>,
+    /// webhook, alertmanager: a file that holds a bearer token. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) bearer_file: Option<String>,
+    /// webhook, alertmanager: the environment variable that holds a bearer token. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) bearer_env: Option<String>,
+    /// webhook, alertmanager, email: who to be there. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) username: Option<String>,
+    /// webhook, alertmanager, email: a file that holds the password. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) password_file: Option<String>,
+    /// webhook, alertmanager, email: the environment variable that holds the password. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) password_env: Option<String>,
+    /// webhook, alertmanager, email: a certificate authority to trust, PEM. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) ca_file: Option<String>,
+    /// webhook: a file that holds the key of the signature: the header `X-Ghostd-Signature` is then `sha256=` and the
+    /// HMAC-SHA256 of the body in hexadecimal. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) secret_file: Option<String>,
+    /// webhook: the environment variable that holds it. Optional.
+    #[schemars(length(min = 1))]
+    pub(super) secret_env: Option<String>,
+    /// webhook: a body in place of the document `ghostd.alerts/1`, with `{{title}}`, `{{text}}`, `{{status}}`,
+    /// `{{count}}`, `{{group}}`, `{{host}}`, `{{receiver}}`, `{{notification}}`, `{{alerts}}` and `{{json}}` as holes.
+    /// Optional.
+    #[schemars(length(min = 1, max = 16_384))]
+    pub(super) body: Option<String>,
+    /// webhook: what kind of text `body` is. Optional: by default `application/json`, where what is filled in is escaped.
+    #[schemars(length(min = 1, max = 256))]
+    pub(super) content_type: Option<String>,
+    /// email: the server. Optional for the other kinds.
+    #[schemars(length(min = 1, max = 253))]
+    pub(super) host: Option<String>,
+    /// email: its port. Optional: by default 587, 465 or 25, as `tls` says.
+    #[schemars(range(min = 1, max = 65_535))]
+    pub(super) port: Option<u16>,
+    /// email: how it is encrypted. Optional: by default `starttls`.
+    pub(super) tls: Option<SmtpTls>,
+    /// email: the sender. Optional for the other kinds.
+    #[schemars(length(min = 1, max = 512))]
+    pub(super) from: Option<String>,
+    /// email: who gets it. Optional for the other kinds.
+    #[schemars(length(min = 1, max = 32))]
+    pub(super) to: Option<Vec<String>>,
+    /// command: the program and its arguments. Optional for the other kinds.
+    #[schemars(length(min = 1, max = 64))]
+    pub(super) argv: Option<Vec<String>>,
 }
 
 /// Where dropped-in collectors are found.

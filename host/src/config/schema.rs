@@ -89,8 +89,9 @@ impl Transform for ForOverlay {
 
 /// The names that somebody may choose have a grammar that serde cannot say.
 fn name_rules(schema: &mut Schema) {
-    let rules: [(&[&str], &str); 6] = [
+    let rules: [(&[&str], &str); 7] = [
         (&["collector"], "^[a-z][a-z0-9-]{0,63}$"),
+        (&["receiver"], "^[a-z][a-z0-9-]{0,63}$"),
         (&["collector", "*", "sections"], "^[a-z][a-z0-9_]{0,63}$"),
         (&["collector", "*", "files"], "^[a-z][a-z0-9_-]{0,63}$"),
         (&["collector", "*", "commands"], "^[a-z][a-z0-9_-]{0,63}$"),

@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 pub use super::ping::PingTarget;
-pub use super::raw::{AccessScope, Capability, LogFormat, LogLevel, OverallWord};
+pub use super::raw::{
+    AccessScope, AlertLevel, Capability, LogFormat, LogLevel, NoData, OverallWord, ReceiverKind, SmtpTls,
+};
 pub use super::scalar::Cadence;
 use super::units::{ByteSize, serialize_duration};
 pub use super::window::Window;
@@ -43,6 +45,8 @@ pub struct Config {
     pub api: Api,
     /// What is watched, in the order of the configuration; names are unique.
     pub daemons: Vec<Daemon>,
+    /// What is wrong when, and who is told.
+    pub alerts: Alerts,
     /// Where dropped-in collectors are found.
     pub drop_ins: DropIns,
     /// What a collector without a table of its own has.
@@ -385,6 +389,148 @@ pub struct Criteria {
     pub pid_file: Option<PathBuf>,
     /// With its suffix (`nginx.service`).
     pub unit: Option<String>,
+}
+
+/// `[alerts]`, `[[alert]]` and `[receiver]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alerts {
+    /// How long a notification waits for others of its group.
+    #[serde(serialize_with = "serialize_duration")]
+    pub group_wait: Duration,
+    /// The rules, in the order of the configuration; names are unique.
+    pub rules: Vec<AlertRule>,
+    /// Who can be told, by name.
+    pub receivers: BTreeMap<String, Receiver>,
+}
+
+/// `[[alert]]`. Its conditions and its summary were read once and are well-formed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AlertRule {
+    /// Unique.
+    pub name: String,
+    /// When it is wrong.
+    pub when: String,
+    /// When what fires is over, if not as soon as `when` does not hold.
+    pub clear_when: Option<String>,
+    /// For how long the condition must hold.
+    #[serde(rename = "for", serialize_with = "serialize_duration")]
+    pub hold: Duration,
+    /// How much it matters.
+    pub severity: AlertLevel,
+    /// Further labels.
+    pub labels: BTreeMap<String, String>,
+    /// One line with holes.
+    pub summary: Option<String>,
+    /// How often it is told again; zero for never.
+    #[serde(serialize_with = "serialize_duration")]
+    pub repeat: Duration,
+    /// Labels by which notifications are put together.
+    pub group_by: Vec<String>,
+    /// Rules that it follows from: there are such, and no circle.
+    pub inhibited_by: Vec<String>,
+    /// What becomes of it without data.
+    pub on_no_data: NoData,
+    /// Who is told: there are such.
+    pub receivers: Vec<String>,
+}
+
+/// `[receiver.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receiver {
+    /// The key in the configuration.
+    pub name: String,
+    /// How long a sending may take.
+    #[serde(serialize_with = "serialize_duration")]
+    pub timeout: Duration,
+    /// Notifications that may wait.
+    pub max_queued: u32,
+    /// How old one may become.
+    #[serde(serialize_with = "serialize_duration")]
+    pub give_up_after: Duration,
+    /// Whether it is told of the end.
+    pub send_resolved: bool,
+    /// How it is told.
+    pub channel: Channel,
+}
+
+/// How a receiver is told, with what that takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Channel {
+    /// In ghostd's own log.
+    Log,
+    /// By HTTP POST.
+    Webhook {
+        /// Where.
+        endpoint: Endpoint,
+        /// The key of the signature.
+        secret: Option<SecretRef>,
+        /// A body with holes, and its content type.
+        body: Option<(String, String)>,
+    },
+    /// By Alertmanager's API.
+    Alertmanager {
+        /// Where.
+        endpoint: Endpoint,
+        /// How often what fires is sent again.
+        #[serde(serialize_with = "serialize_duration")]
+        resend_every: Duration,
+    },
+    /// By SMTP.
+    Email {
+        /// The server.
+        host: String,
+        /// Its port.
+        port: u16,
+        /// How it is encrypted.
+        tls: SmtpTls,
+        /// Who to be there.
+        login: Option<(String, SecretRef)>,
+        /// The sender.
+        from: String,
+        /// Who gets it; never empty.
+        to: Vec<String>,
+        /// A certificate authority.
+        ca_file: Option<PathBuf>,
+    },
+    /// By a program.
+    Command {
+        /// It and its arguments; never empty.
+        argv: Vec<String>,
+    },
+}
+
+/// An HTTP server that is told something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Endpoint {
+    /// Its URL, or where that is.
+    pub url: UrlRef,
+    /// A bearer token.
+    pub bearer: Option<SecretRef>,
+    /// A user and a password.
+    pub login: Option<(String, SecretRef)>,
+    /// A certificate authority.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A URL, or where one is that is a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UrlRef {
+    /// It.
+    Plain(String),
+    /// Where it is.
+    Secret(SecretRef),
+}
+
+/// Where a secret is: the configuration never holds one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// In a file.
+    File(PathBuf),
+    /// In a variable of ghostd's environment.
+    Env(String),
 }
 
 /// `[collectors]`.

@@ -10,16 +10,18 @@ use super::fault::Fault;
 use super::place::Place;
 use super::raw::{self, Raw};
 use super::settings::{
-    Backup, Clock, CollectorDefaults, Config, Control, DropIns, Host, Limits, Log, Publish, Security, Snapshot, Store,
+    Alerts, Backup, Clock, CollectorDefaults, Config, Control, DropIns, Host, Limits, Log, Publish, Security, Snapshot, Store,
 };
 use super::tree::{Node, join};
 
+mod alert;
 mod api;
 mod clock;
 mod collector;
 mod daemon;
 mod heartbeat;
 mod name;
+mod receiver;
 mod sanitize;
 
 pub use collector::BUILTINS;
@@ -35,6 +37,30 @@ pub struct Hooks<'a> {
     pub digest: Option<Digest<'a>>,
     /// Whether a text is a recipient that backups can be encrypted to, or what is wrong with it.
     pub recipient: &'a dyn Fn(&str) -> Result<(), String>,
+    /// What is wrong with a text in one of the languages of alerts.
+    pub language: &'a dyn Fn(Language<'_>) -> Result<(), TextFlaw>,
+}
+
+/// A text in a language that the configuration does not speak itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Language<'a> {
+    /// A condition, and the names of the daemons that it may ask for.
+    Condition(&'a str, &'a [&'a str]),
+    /// A summary with holes.
+    Summary(&'a str),
+    /// A webhook's body with holes, and whether it must be JSON.
+    Body(&'a str, bool),
+}
+
+/// What is wrong with such a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextFlaw {
+    /// The character at which it stands, counted from 1.
+    pub column: usize,
+    /// What is wrong, without a full stop.
+    pub problem: String,
+    /// How to mend it.
+    pub hint: Option<String>,
 }
 
 /// Hashes a file.
@@ -43,7 +69,13 @@ pub type Digest<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
 /// Judges nothing.
 impl Default for Hooks<'_> {
     fn default() -> Self {
-        Self { pattern: &|_| Ok(usize::MAX), is_secret: &|_| None, digest: None, recipient: &|_| Ok(()) }
+        Self {
+            pattern: &|_| Ok(usize::MAX),
+            is_secret: &|_| None,
+            digest: None,
+            recipient: &|_| Ok(()),
+            language: &|_| Ok(()),
+        }
     }
 }
 
@@ -148,6 +180,10 @@ impl Judge<'_> {
         let control = self.control(raw.control, &root.key("control"));
         let api = self.api(raw.api, &root.key("api"));
         let daemons = self.daemons(raw.daemon, heartbeat_dir.as_deref(), &root.key("daemon"));
+        let receivers = self.receivers(raw.receiver, &root.key("receiver"));
+        let watched: Vec<&str> = daemons.iter().map(|daemon| daemon.name.as_str()).collect();
+        let rules = self.alert_rules(raw.alert, &watched, &receivers, &root.key("alert"));
+        let alerts = Alerts { group_wait: raw.alerts.group_wait.0, rules, receivers };
         let dir = self.path(&raw.collectors.dir, &root.key("collectors").key("dir"));
         let keys = self.signing_keys(raw.collectors.keys, &root.key("collectors").key("keys"));
         let require_signature = raw.collectors.require_signature;
@@ -179,6 +215,7 @@ impl Judge<'_> {
             publish,
             api,
             daemons,
+            alerts,
             drop_ins,
             collector_defaults,
             collectors,

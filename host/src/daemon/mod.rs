@@ -6,6 +6,7 @@
 //!
 //! Owns: the order of things. It is the only place that knows everybody.
 
+mod alerting;
 mod backups;
 mod beat;
 mod capture;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
+use crate::alerts::Sent;
 use crate::board::Board;
 use crate::collect::{Collectors, Every, Outcome};
 use crate::config::{Config, Loaded as LoadedConfig};
@@ -52,6 +54,9 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How long an orderly end may take: SIGTERM ends the daemon within a second.
 const END_WITHIN: Duration = Duration::from_millis(700);
 
+/// How long what is being sent at the end is waited for.
+const SENT_WITHIN: Duration = Duration::from_millis(200);
+
 /// Messages that wait for the loop.
 const INBOX: usize = 1024;
 
@@ -65,6 +70,10 @@ enum Message {
     Asked(Request, requests::Asker),
     /// A snapshot is durable, or is not.
     Stored(Result<Stored, String>),
+    /// Everything up to that notification is durable.
+    NotificationsDurable(u64),
+    /// A receiver was told, or was not.
+    Sent(Sent),
     /// Retention ran.
     Pruned(Result<Pruned, String>),
     /// A backup is durable, or is not.
@@ -145,6 +154,7 @@ pub(crate) struct Daemon {
     captures: capture::Captures,
     prober: tokio::task::JoinHandle<()>,
     derived: tokio::task::JoinHandle<()>,
+    alerting: alerting::Alerting,
     exits: Arc<Option<crate::probe::processes::ExitSignal>>,
     triggered: TokenBucket,
     backups: backups::Backups,
@@ -209,6 +219,17 @@ pub async fn run(setup: Setup) -> std::io::Result<()> {
         }
     }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    // What is on its way has a moment to arrive: else it would be sent again after the start.
+    let settled = async {
+        while daemon.alerting.is_sending() {
+            match messages.recv().await {
+                Some(message @ Message::Sent(_)) => daemon.take(message),
+                Some(_) => {}
+                None => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(SENT_WITHIN, settled).await;
     daemon.end().await;
     Ok(())
 }
@@ -294,7 +315,9 @@ impl Daemon {
         let config = &machinery.config;
         let captures = capture::Captures::new(config, memory.last_snapshot, &now);
         let windows = memory.documents.iter().filter(|document| document.namespace == NAMESPACE);
-        Self {
+        let (alerting, unwanted) = alerting::Alerting::new(config, &memory.documents, &now);
+        let mut daemon = Self {
+            alerting,
             beats: beat::Beats::new(config, memory.next_heartbeat, &now),
             captures,
             prober: ask_others(&machinery),
@@ -325,7 +348,11 @@ impl Daemon {
             inbox,
             reload,
             watcher,
-        }
+        };
+        daemon.alerting.restore(&mut daemon.board);
+        let now = daemon.started.clone();
+        daemon.record_outcome(unwanted, &now);
+        daemon
     }
 
     fn begin(&mut self) {
@@ -407,7 +434,12 @@ impl Daemon {
             tracing::warn!(section = key, "A section is too old to be carried any further.");
         }
         self.start_calls(now);
+        let before = self.last_beat().map(|beat| beat.sequence);
         self.finish_beat(now);
+        if self.last_beat().map(|beat| beat.sequence) != before {
+            self.look_at_alerts(now);
+        }
+        self.send_notifications(now);
         self.feed_dead_man(now);
         self.finish_capture(now);
     }
@@ -423,6 +455,7 @@ impl Daemon {
             self.beats.deadline_ns(),
             self.dead_man.as_ref().map(|switch| switch.schedule.next_ns()),
             self.captures.deadline_ns(),
+            self.alerting.next_due_ns(),
             self.collectors.next_due_ns(),
             self.machinery.context.services.next_look_ns(),
         ];
@@ -456,6 +489,8 @@ impl Daemon {
             Message::Loading(result) => self.loaded(*result, &now),
             Message::Asked(request, asker) => self.asked(request, asker, &now),
             Message::Stored(result) => self.stored(result, &now),
+            Message::NotificationsDurable(below) => self.alerting.committed(below),
+            Message::Sent(sent) => self.sent(sent, &now),
             Message::Pruned(Ok(pruned)) => self.pruned(&pruned),
             // The recorder has reported it.
             Message::Pruned(Err(_)) => {}
@@ -520,6 +555,7 @@ impl Daemon {
         }
         self.note_health(&mut batch, collector, now);
         self.recorder.record(batch);
+        self.look_at_alerts(now);
     }
 
     /// Resume from suspend, a step of the clock: what was collected before says little about now.
@@ -599,6 +635,7 @@ impl Daemon {
 
     async fn end(mut self) {
         self.serving.stop();
+        self.record_alerts(&self.now());
         self.event(
             EventKind::SystemShutdown,
             EventSeverity::Info,

@@ -148,6 +148,11 @@ impl Daemon {
                     answer.give(result.map(|had| Answer::Done { message: message(had) }));
                 });
             }
+            Request::Silence { matchers, seconds, by, why } => {
+                return self.silence(&matchers, seconds, &by, why, stream, now);
+            }
+            Request::Unsilence { id, by } => return self.unsilence(&id, &by, stream, now),
+            Request::AlertTest { receiver } => return self.test_receivers(receiver.as_deref(), stream, now),
             Request::Prune => {
                 let inbox = self.inbox.clone();
                 let answer = Later::new(asker);
@@ -178,6 +183,7 @@ impl Daemon {
             last_snapshot: self.captures.last,
             collectors: self.collectors.health(),
             conditions: self.recorder.conditions.list(),
+            alerts: self.alerting.counts(),
             missed_heartbeats: self.beats.missed_total,
             missed_snapshots: self.captures.missed_total + self.captures.missed,
             ends_are_told: self.machinery.context.services.exits_are_told(),
@@ -219,6 +225,7 @@ impl Daemon {
         self.forget_loaded();
         self.load_wanted(&now);
         self.serve_anew(effective.to_json(), &changes);
+        self.reconfigure_alerts(&now);
         let message = format!("the configuration has changed: {}", describe(&changes));
         tracing::info!("{message}");
         self.event(
