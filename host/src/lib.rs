@@ -17,6 +17,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod derived;
+pub mod demo;
 pub mod diff;
 pub mod dropins;
 pub mod export;

@@ -71,6 +71,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "store", "wiring",
         ],
     ),
+    ("demo", &["board", "clean", "heartbeat", "memory", "merge", "model", "retention", "sanitize", "seal", "store"]),
     // The only ones that know everybody.
     ("daemon", &["*"]),
 ];

@@ -20,6 +20,7 @@ mod contract;
 mod control;
 mod daemons;
 mod database;
+mod demo;
 mod dropin;
 mod evidence;
 mod examples;

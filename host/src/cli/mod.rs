@@ -11,6 +11,7 @@ mod collector;
 mod completions;
 mod config;
 mod confirm;
+mod demo;
 mod diff;
 mod doctor;
 mod events;
@@ -141,6 +142,8 @@ enum Command {
     Token(token::Command),
     /// What ghostd can and cannot see on this machine, and what to do about it
     Doctor,
+    /// Write a store with two days of made-up history, to look around in
+    Demo(demo::Arguments),
     /// Read logs from their start as the anomaly collector would, and say what is wrong in them
     Scan(scan::Arguments),
     /// Remove secrets from standard input
@@ -198,6 +201,7 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Collector(command) => collector::run(places, command),
         Command::Config(command) => config::run(places, command),
         Command::Doctor => doctor::run(places),
+        Command::Demo(arguments) => demo::run(places, &arguments),
         Command::Scan(arguments) => scan::run(places, &arguments),
         Command::Redact(arguments) => redact::run(places, &arguments),
         Command::Completions(arguments) => completions::run(&arguments),
