@@ -66,6 +66,19 @@ export async function ifThere(asked, otherwise) {
   }
 }
 
+let document;
+
+/** Whether this ghostd can be asked that: what it cannot do is not offered. */
+export async function offers(method, path) {
+  document ??= get("/openapi.json");
+  try {
+    return (await document).paths?.[`/api/v1${path}`]?.[method.toLowerCase()] !== undefined;
+  } catch {
+    document = undefined;
+    return false;
+  }
+}
+
 /** All pages of a list, up to so many. */
 export async function all(path, given, most = 2000) {
   const items = [];

@@ -1,5 +1,6 @@
 // Parts that several views use.
 
+import { offers } from "./api.js";
 import { add, announce, h, icon, put } from "./dom.js";
 import * as f from "./format.js";
 
@@ -122,6 +123,13 @@ export async function order(button, does, said) {
   } finally {
     button.disabled = wasDisabled;
   }
+}
+
+/** Shows a button where this ghostd can be asked for what it does, by somebody who may. */
+export function offered(button, context, method, path, wanted = true) {
+  button.hidden = true;
+  if (wanted && context.session.scope !== "read") offers(method, path).then((can) => (button.hidden = !can));
+  return button;
 }
 
 /** A bar for a share of a hundred. */

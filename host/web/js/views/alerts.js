@@ -4,7 +4,7 @@ import { part, post, remove } from "../api.js";
 import { h, icon, put } from "../dom.js";
 import * as f from "../format.js";
 import { badge } from "../states.js";
-import { askFor, empty, every, facts, head, meter, order, panel, table, when } from "../ui.js";
+import { askFor, empty, every, facts, head, meter, offered, order, panel, table, when } from "../ui.js";
 
 const FOR = [["1h", "1 hour"], ["4h", "4 hours"], ["24h", "1 day"], ["72h", "3 days"], ["168h", "1 week"]];
 
@@ -33,7 +33,8 @@ function item(alert, context) {
   const at = alert.resolved_at ?? alert.fired_at ?? alert.since;
   const silenced = alert.silenced_by?.length > 0;
   const progress = alert.state === "pending" && alert.for_seconds > 0;
-  const silence = h("button", { type: "button", class: "small", hidden: context.session.scope === "read" || alert.state === "resolved" || silenced }, icon("mute"), "Silence");
+  const silence = h("button", { type: "button", class: "small", }, icon("mute"), "Silence");
+  offered(silence, context, "POST", "/silences", alert.state !== "resolved" && !silenced);
   silence.addEventListener("click", async () => {
     const said = await askFor("Silence this alert", { text: alert.summary, does: "Silence it", fields: [{ name: "duration", label: "For how long", options: FOR }, { name: "why", label: "Why", maxlength: "500" }] });
     if (!said) return;
@@ -62,7 +63,8 @@ function silences(context) {
   const { silences } = live.alerts;
   if (!silences.length) return undefined;
   return panel("Silences", { flush: true }, table("Silences", [["For"], ["Until"], ["By"], ["Why"], [""]], silences.map((one) => {
-    const end = h("button", { type: "button", class: "small", hidden: context.session.scope === "read" }, "End it");
+    const end = h("button", { type: "button", class: "small", }, "End it");
+    offered(end, context, "DELETE", "/silences/{silence}");
     end.addEventListener("click", () => order(end, async () => {
       await remove(`/silences/${part(one.id)}`);
       await live.refreshAlerts();

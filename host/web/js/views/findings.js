@@ -5,7 +5,7 @@ import { remember } from "../app.js";
 import { calmly, h, icon, put } from "../dom.js";
 import * as f from "../format.js";
 import { badge } from "../states.js";
-import { askFor, choice, empty, facts, head, load, meter, order, panel, when } from "../ui.js";
+import { askFor, choice, empty, facts, head, load, meter, offered, order, panel, when } from "../ui.js";
 
 const PAGE = 100;
 
@@ -57,8 +57,8 @@ function item(finding, live, changed, isOpen, context) {
   const { attributes = {} } = finding;
   const rate = attributes.rate_per_minute;
   const usual = attributes.usual_per_minute;
-  const mayResolve = finding.open && context.session.scope !== "read";
   const resolve = h("button", { type: "button", class: "small" }, icon("check"), "Resolve");
+  offered(resolve, context, "POST", "/findings/{collector}/{fingerprint}/resolve", finding.open);
   resolve.addEventListener("click", async () => {
     const said = await askFor("Resolve this finding", { text: finding.title, does: "Resolve", fields: [{ name: "why", label: "Why (shown with it)", maxlength: "500" }] });
     if (!said) return;
@@ -87,5 +87,5 @@ function item(finding, live, changed, isOpen, context) {
         ]),
         h("div", { class: "row" },
           h("a", { class: "button small", href: `#/instant?t=${f.ms(finding.first_seen ?? finding.opened_at)}` }, icon("rewind"), "The machine when it began"),
-          mayResolve && resolve))));
+          resolve))));
 }
