@@ -248,6 +248,7 @@ impl Recording<'_> {
             started: moment.clone(),
             ended: moment.clone(),
             missed: 0,
+            notices: Vec::new(),
             config_sha256: Digest::of(b"demo"),
             sanitizer_sha256: Digest::of(self.sanitizer.rules_sha256().as_bytes()),
         };
