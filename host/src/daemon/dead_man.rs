@@ -22,7 +22,7 @@ const MAX_URL_BYTES: u64 = 4_096;
 #[derive(Debug)]
 pub(super) struct Switch {
     settings: DeadMan,
-    pub(super) schedule: Schedule,
+    schedule: Schedule,
     under_way: bool,
 }
 
@@ -31,6 +31,11 @@ impl Switch {
         let settings = settings?.clone();
         let schedule = Schedule::new(settings.every, now.boottime_ns);
         Some(Self { settings, schedule, under_way: false })
+    }
+
+    /// When the loop must look at it again; while it is being asked for, the answer wakes the loop.
+    pub(super) fn next_ns(&self) -> Option<u64> {
+        (!self.under_way).then(|| self.schedule.next_ns())
     }
 }
 

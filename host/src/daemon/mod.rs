@@ -453,7 +453,8 @@ impl Daemon {
             self.backups.next_ns(),
             Some(self.watch.next_ns()),
             self.beats.deadline_ns(),
-            self.dead_man.as_ref().map(|switch| switch.schedule.next_ns()),
+            // Before the first beat there is nothing to say.
+            self.dead_man.as_ref().filter(|_| self.beats.last.is_some()).and_then(dead_man::Switch::next_ns),
             self.captures.deadline_ns(),
             self.alerting.next_due_ns(),
             self.collectors.next_due_ns(),

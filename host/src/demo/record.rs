@@ -210,6 +210,7 @@ impl Recording<'_> {
                 missed: 0,
                 daemons: &self.daemons,
                 ended: &BTreeMap::new(),
+                beside: &self.beside(),
                 thresholds: Thresholds::default(),
             },
         );
@@ -229,6 +230,18 @@ impl Recording<'_> {
             self.event(now, EventKind::SystemStatus, severity, &message, data);
         }
         self.batch.heartbeats.push(beat);
+    }
+
+    /// What the host knows of daemons beside their processes.
+    fn beside(&self) -> BTreeMap<String, heartbeat::Beside> {
+        let rows = self.board.get("daemon").and_then(|place| place.posted.section.get().body.get("daemons"));
+        rows.and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|row| row.get("maintenance") == Some(&Json::Bool(true)))
+            .filter_map(|row| row.get("name").and_then(Json::as_str))
+            .map(|name| (name.to_owned(), heartbeat::Beside { maintenance: true, ..heartbeat::Beside::default() }))
+            .collect()
     }
 
     fn snapshot(
