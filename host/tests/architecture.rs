@@ -22,6 +22,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("audit", &["model"]),
     ("diff", &["model"]),
     ("retention", &["model"]),
+    ("human", &["model"]),
+    ("tui", &["chain", "diff", "human", "model", "store"]),
     ("board", &["clean", "model"]),
     ("heartbeat", &["board", "model"]),
     ("maintenance", &["config", "model"]),

@@ -41,6 +41,7 @@ mod status;
 mod timeline;
 mod token;
 mod verify;
+mod watch;
 mod when;
 mod writer;
 
@@ -114,6 +115,10 @@ enum Command {
     /// Windows in which what happens to a daemon is nobody's alarm
     #[command(subcommand)]
     Maintenance(maintenance::Command),
+    /// The machine now, live on the whole terminal
+    Watch,
+    /// The machine at any instant of the past, stepping by heartbeat, snapshot, transition and finding
+    Replay(watch::Replay),
     /// What happened: deaths, restarts, findings, snapshots, configuration
     Events(events::Arguments),
     /// What happened around an instant, in one list: deaths, restarts, patches, findings, alerts, clock steps
@@ -189,6 +194,8 @@ fn dispatch(command: Command, places: &Places) -> Result<ExitCode, Failure> {
         Command::Repair => repair::run(places),
         Command::Status => status::run(places),
         Command::Maintenance(command) => maintenance::run(places, command),
+        Command::Watch => watch::watch(places),
+        Command::Replay(arguments) => watch::replay(places, &arguments),
         Command::Events(arguments) => events::run(places, &arguments),
         Command::Timeline(arguments) => timeline::run(places, &arguments),
         Command::Alerts(arguments) => alerts::run(places, arguments),
