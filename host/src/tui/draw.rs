@@ -144,7 +144,7 @@ fn verdict(app: &App, paint: Paint) -> Vec<Line<'static>> {
 const FIGURES: usize = 47;
 
 fn name_width(width: u16) -> usize {
-    usize::from(width).saturating_sub(FIGURES + 10).clamp(8, 24)
+    usize::from(width).saturating_sub(FIGURES + 30).clamp(16, 24)
 }
 
 fn row_head(width: u16) -> Paragraph<'static> {
@@ -332,7 +332,7 @@ fn footer(app: &App, paint: Paint) -> Line<'static> {
         (Some(Prompt::Search(text)), _) => Line::from(format!("search: {}_", escaped(text))),
         (None, Some(message)) => Line::from(Span::styled(escaped(message), paint.of(Color::Yellow))),
         (None, None) if app.can_leave_now => {
-            Line::from("left/right beat  PgUp/PgDn snapshot  t transition  f finding  g time  ? help  q leave")
+            Line::from("left/right beat  PgUp/PgDn snapshot  t/f transition, finding  g time  ? help")
         }
         (None, None) => Line::from("1-5 list  up/down scroll  / search  ? help  q leave"),
     }
