@@ -3,8 +3,8 @@
 //! `ARCHITECTURE.md` beside this crate is the map: the stages, who may know whom, and what must stay true.
 
 pub mod access;
-pub mod api;
 pub mod alerts;
+pub mod api;
 pub mod audit;
 pub mod backup;
 pub mod board;
@@ -16,16 +16,16 @@ pub mod collect;
 pub mod config;
 pub mod control;
 pub mod daemon;
-pub mod derived;
 pub mod demo;
+pub mod derived;
 pub mod diff;
 pub mod dropins;
 pub mod export;
 pub mod head;
 pub mod heartbeat;
 pub mod hostinfo;
-pub mod maintenance;
 pub mod human;
+pub mod maintenance;
 pub mod memory;
 pub mod merge;
 pub mod model;
@@ -41,6 +41,6 @@ pub mod seal;
 pub mod sealer;
 pub mod store;
 pub mod timeline;
-pub mod uptime;
 pub mod tui;
+pub mod uptime;
 pub mod wiring;

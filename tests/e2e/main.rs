@@ -11,8 +11,8 @@
     reason = "these are tests and their helpers: a panic is how they fail, and the files that they write are fixtures"
 )]
 
-mod api;
 mod alerts;
+mod api;
 mod author;
 mod backups;
 mod config_faults;

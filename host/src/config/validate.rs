@@ -10,7 +10,8 @@ use super::fault::Fault;
 use super::place::Place;
 use super::raw::{self, Raw};
 use super::settings::{
-    Alerts, Backup, Clock, CollectorDefaults, Config, Control, DropIns, Host, Limits, Log, Publish, Security, Snapshot, Store,
+    Alerts, Backup, Clock, CollectorDefaults, Config, Control, DropIns, Host, Limits, Log, Publish, Security, Snapshot,
+    Store,
 };
 use super::tree::{Node, join};
 
