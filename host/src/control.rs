@@ -221,7 +221,7 @@ pub struct AlertTest {
 }
 
 /// How many alerts there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertCounts {
     /// That fire, information apart.
     pub firing: u64,

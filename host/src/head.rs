@@ -172,7 +172,7 @@ mod tests {
             });
             let told = Places { webhook: Some(url), ..Places::default() }.tell(&one);
             assert_eq!(told.is_ok(), is_fine, "{answer}: {told:?}");
-            assert_eq!(read(&server.join().unwrap()), [one.clone()]);
+            assert_eq!(read(&server.join().unwrap()), std::slice::from_ref(&one));
         }
         let nobody = Places { webhook: Some("http://127.0.0.1:1/".to_owned()), ..Places::default() };
         nobody.tell(&one).unwrap_err();

@@ -523,16 +523,6 @@ pub enum UrlRef {
     Secret(SecretRef),
 }
 
-/// Where a secret is: the configuration never holds one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretRef {
-    /// In a file.
-    File(PathBuf),
-    /// In a variable of ghostd's environment.
-    Env(String),
-}
-
 /// `[collectors]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DropIns {

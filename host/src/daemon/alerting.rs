@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
-use super::requests::Later;
+use super::requests::{Asker, Later};
 use super::{Daemon, Message};
 use crate::alerts::{
     self, ALERTS_COLLECTOR, Courier, Dispatch, Engine, Facts, Job, Kind, Notification, OUTBOX, Outcome, Queue,
@@ -20,7 +19,7 @@ use crate::alerts::{
 };
 use crate::board::{Board, FindingChangeKind, GHOSTD, Place};
 use crate::config::Config;
-use crate::control::{self, AlertCounts, AlertTest, Answer};
+use crate::control::{AlertCounts, AlertTest, Answer};
 use crate::model::{
     ALERTS, Alert, AlertSeverity, AlertState, Event, EventKind, EventSeverity, Heartbeat, Moment, RECEIVERS,
     ReceiverHealth, SILENCES, Silence,
@@ -54,7 +53,7 @@ pub(super) struct Alerting {
 
 /// A test of receivers, and who waits for it.
 struct Test {
-    client: UnixStream,
+    client: Asker,
     left: BTreeSet<u64>,
     results: Vec<AlertTest>,
 }
@@ -362,7 +361,7 @@ impl Daemon {
         seconds: u64,
         by: &str,
         why: Option<String>,
-        client: UnixStream,
+        client: Asker,
         now: &Moment,
     ) {
         let answer = Later::new(client);
@@ -395,7 +394,7 @@ impl Daemon {
     }
 
     /// Somebody ends a silence.
-    pub(super) fn unsilence(&mut self, id: &str, by: &str, client: UnixStream, now: &Moment) {
+    pub(super) fn unsilence(&mut self, id: &str, by: &str, client: Asker, now: &Moment) {
         let answer = Later::new(client);
         let Some(silence) = self.alerting.engine.unsilence(id) else {
             return answer.give(Err(format!("there is no silence `{}`", self.clean(id))));
@@ -416,7 +415,7 @@ impl Daemon {
     }
 
     /// Somebody wants to see whether receivers work. Tests are not queued: the answer says at once what became of them.
-    pub(super) fn test_receivers(&mut self, wanted: Option<&str>, client: UnixStream, now: &Moment) {
+    pub(super) fn test_receivers(&mut self, wanted: Option<&str>, client: Asker, now: &Moment) {
         let names: Vec<String> = match wanted {
             Some(name) if !self.alerting.receivers.contains_key(name) => {
                 let error = format!("there is no receiver `{}`", self.clean(name));
@@ -452,7 +451,7 @@ impl Daemon {
         if test.left.is_empty() {
             let Test { client, mut results, .. } = self.alerting.tests.remove(place);
             results.sort_by(|a, b| a.receiver.cmp(&b.receiver));
-            tokio::spawn(async move { control::send_answer(client, &Answer::AlertTests { results }).await });
+            client.answer(Answer::AlertTests { results });
         }
     }
 

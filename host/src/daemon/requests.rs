@@ -149,10 +149,10 @@ impl Daemon {
                 });
             }
             Request::Silence { matchers, seconds, by, why } => {
-                return self.silence(&matchers, seconds, &by, why, stream, now);
+                return self.silence(&matchers, seconds, &by, why, asker, now);
             }
-            Request::Unsilence { id, by } => return self.unsilence(&id, &by, stream, now),
-            Request::AlertTest { receiver } => return self.test_receivers(receiver.as_deref(), stream, now),
+            Request::Unsilence { id, by } => return self.unsilence(&id, &by, asker, now),
+            Request::AlertTest { receiver } => return self.test_receivers(receiver.as_deref(), asker, now),
             Request::Prune => {
                 let inbox = self.inbox.clone();
                 let answer = Later::new(asker);

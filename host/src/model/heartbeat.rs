@@ -62,7 +62,7 @@ pub struct DaemonBeat {
 }
 
 /// What a daemon's state comes to where its uptime is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// Running or restarted.
@@ -128,7 +128,7 @@ impl Heartbeat {
 }
 
 /// A ping in a heartbeat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PingBeat {
     /// `ok`, `wrong`, `timeout`, `unreachable`, or `pending` before the first result.
     pub outcome: String,
@@ -157,7 +157,7 @@ pub struct PingBeat {
 }
 
 /// A heartbeat file in a heartbeat.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SignBeat {
     /// `fresh`, `stale`, `future`, `malformed`, `vanished`, `missing`, `unreadable`, or `pending` before the first look.
     pub state: String,

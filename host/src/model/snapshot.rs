@@ -91,7 +91,7 @@ pub struct ChainLink {
 }
 
 /// A key that signs snapshots, and the one that follows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SealKey {
     /// Which it is, counted from 0, the one that `ghostd key new` made.
     pub number: u64,

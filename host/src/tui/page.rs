@@ -92,7 +92,7 @@ impl Page {
     }
 
     fn worst_first(&mut self) {
-        self.findings.sort_by(|a, b| (b.severity, b.last_seen).cmp(&(a.severity, a.last_seen)));
+        self.findings.sort_by_key(|one| std::cmp::Reverse((one.severity, one.last_seen)));
     }
 
     /// The beat of the instant.

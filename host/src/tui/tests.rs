@@ -1,7 +1,5 @@
 //! The pages on terminals of two sizes, and the keys on a real store.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

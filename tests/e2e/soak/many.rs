@@ -41,6 +41,7 @@ fn fill(data: &Path, count: usize) {
             started: at(number),
             ended: at(number),
             missed: 0,
+            notices: Vec::new(),
             config_sha256: Digest::of(b"configuration"),
             sanitizer_sha256: Digest::of(b"rules"),
         };

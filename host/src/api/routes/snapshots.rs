@@ -231,6 +231,7 @@ fn list(ask: &Ask, reader: &Reader) -> Result<Reply, Problem> {
         trigger: ask.query.word("trigger"),
         important: ask.query.flag("important"),
         complete: ask.query.flag("complete"),
+        worst_at_least: None,
         before: ask.query.cursor()?,
         skip: 0,
         limit: Some(limit),

@@ -158,7 +158,7 @@ async fn tls_server(dir: &std::path::Path, name: &str, until: (i32, u8, u8)) -> 
     let mut ca = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca_file = dir.join("ca.pem");
-    std::fs::write(&ca_file, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
+    crate::probe::testing::put(&ca_file, ca.self_signed(&ca_key).unwrap().pem());
     let issuer = rcgen::Issuer::new(ca, ca_key);
     let key = rcgen::KeyPair::generate().unwrap();
     let mut leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();

@@ -118,10 +118,8 @@ fn beat(sequence: u64, second: i64, story: &Story, numbers: &mut Numbers) -> Hea
 fn oracle(story: &Story, holds: &[Option<u32>], daemon: usize, seconds: i64) -> [f64; Standing::COUNT] {
     let mut counted = [0.0; Standing::COUNT];
     let first = usize::try_from((DAYS * DAY - seconds).max(0)).unwrap();
-    for beat in &holds[first..] {
-        if let Some(beat) = beat {
-            counted[story.stands[daemon][*beat as usize] as usize] += 1.0;
-        }
+    for beat in holds[first..].iter().flatten() {
+        counted[story.stands[daemon][*beat as usize] as usize] += 1.0;
     }
     counted[Standing::NoData as usize] = seconds as f64 - counted.iter().sum::<f64>();
     counted
