@@ -53,7 +53,7 @@ fn clock(site: &Site) -> Option<Json> {
     clock.is_object().then(|| clock.clone())
 }
 
-fn of<'a>(clock: &'a Json, port: u16) -> &'a Json {
+fn of(clock: &Json, port: u16) -> &Json {
     let servers = clock["sntp"]["servers"].as_array().unwrap();
     let name = format!("127.0.0.1:{port}");
     servers
