@@ -269,7 +269,8 @@ fn write_finding(db: &Connection, stored: &StoredFinding) -> rusqlite::Result<()
     db.prepare_cached(
         "INSERT INTO findings (collector, fingerprint, opened_at, resolved_at, by_hand, finding) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (collector, fingerprint) DO UPDATE SET \
-         opened_at = excluded.opened_at, resolved_at = excluded.resolved_at, by_hand = excluded.by_hand, \
+         opened_at = CASE WHEN findings.resolved_at IS NULL OR excluded.resolved_at IS NOT NULL THEN findings.opened_at \
+         ELSE excluded.opened_at END, resolved_at = excluded.resolved_at, by_hand = excluded.by_hand, \
          finding = excluded.finding",
     )?
     .execute(params![
