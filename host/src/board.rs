@@ -72,6 +72,9 @@ pub struct Board {
     open: BTreeMap<Key, Severity>,
     in_last_snapshot: BTreeSet<Key>,
     resolved: Vec<(Arc<str>, Finding)>,
+    /// What somebody has resolved by hand, with how often and when it had been seen by then. Only a later sighting
+    /// opens it again: a section that goes on naming it tells nothing new.
+    settled: BTreeMap<Key, (u64, Option<Wall>)>,
     /// What ghostd itself has found, and is not over.
     own: BTreeMap<String, Finding>,
     /// What the host itself found, by what found it. All of these are open.
@@ -189,8 +192,39 @@ impl Board {
         self.of_host.iter().map(|(source, findings)| (source, findings.as_slice()))
     }
 
+    /// Somebody resolves a finding by hand. None where no such finding is open.
+    pub fn settle(&mut self, collector: &str, fingerprint: &str) -> Option<FindingChange> {
+        let is_it = |one: &SnapshotFinding| one.collector == collector && one.finding.fingerprint == fingerprint;
+        let finding = self.findings().into_iter().find(|one| is_it(one) && !one.finding.resolved)?.finding;
+        let owner: Arc<str> = collector.into();
+        let key = (Arc::clone(&owner), fingerprint.to_owned());
+        // Carried from before ghostd started, it may not have been counted as open yet.
+        self.open.entry(key.clone()).or_insert(finding.severity);
+        let change = self.finding_seen(&owner, &Finding { resolved: true, ..finding.clone() });
+        self.settled.insert(key, (finding.count, finding.last_seen));
+        change
+    }
+
+    /// Puts back that somebody had resolved a finding by hand before ghostd started.
+    pub fn restore_settled(&mut self, collector: &str, finding: &Finding) {
+        let key = (Arc::from(collector), finding.fingerprint.clone());
+        self.open.remove(&key);
+        self.settled.insert(key, (finding.count, finding.last_seen));
+    }
+
+    fn is_settled(&self, collector: &Arc<str>, finding: &Finding) -> bool {
+        !self.settled.is_empty() && self.settled.contains_key(&(Arc::clone(collector), finding.fingerprint.clone()))
+    }
+
     fn finding_seen(&mut self, collector: &Arc<str>, finding: &Finding) -> Option<FindingChange> {
         let key = (Arc::clone(collector), finding.fingerprint.clone());
+        match self.settled.get(&key) {
+            Some((count, last)) if !finding.resolved && finding.count <= *count && finding.last_seen <= *last => {
+                return None;
+            }
+            Some(_) => _ = self.settled.remove(&key),
+            None => {}
+        }
         let kind = if finding.resolved {
             self.open.remove(&key)?;
             self.resolved.push((Arc::clone(collector), finding.clone()));
@@ -264,12 +298,14 @@ impl Board {
             .flat_map(|place| open_in(&place.posted).map(move |finding| (&place.posted.collector, finding)));
         let of_host =
             self.of_host.iter().flat_map(|(source, findings)| findings.iter().map(move |finding| (source, finding)));
-        let open = of_collectors.chain(of_host).map(|(collector, finding)| {
+        let unsettled = of_collectors.chain(of_host).filter(|(collector, finding)| !self.is_settled(collector, finding));
+        let open = unsettled.map(|(collector, finding)| {
             let key = (Arc::clone(collector), finding.fingerprint.clone());
             let state = if self.in_last_snapshot.contains(&key) { FindingState::Open } else { FindingState::Opened };
             SnapshotFinding { collector: key.0.to_string(), state, finding: finding.clone() }
         });
-        let own = self.own.values().map(|finding| {
+        let ghostd: Arc<str> = GHOSTD.into();
+        let own = self.own.values().filter(|finding| !self.is_settled(&ghostd, finding)).map(|finding| {
             let known = self.in_last_snapshot.contains(&(Arc::from(GHOSTD), finding.fingerprint.clone()));
             let state = if known { FindingState::Open } else { FindingState::Opened };
             SnapshotFinding { collector: GHOSTD.to_owned(), state, finding: finding.clone() }
@@ -413,6 +449,35 @@ mod tests {
         let shown = board.findings();
         board.snapshot_stored(&shown);
         assert!(states(&board).is_empty());
+    }
+
+    #[test]
+    fn what_is_resolved_by_hand_stays_so_until_it_is_seen_again() {
+        let seen = |count: u64, last: i64| {
+            let last_seen = Some(Wall::from_millis(last));
+            Finding { count, last_seen, ..finding("f", Severity::High) }
+        };
+        let mut board = Board::default();
+        board.post(vec![posted(1, vec![seen(3, 10)])]);
+        board.snapshot_stored(&board.findings());
+        assert!(board.settle("c", "g").is_none() && board.settle("d", "f").is_none(), "there is no such finding");
+        assert_eq!(board.settle("c", "f").unwrap().kind, FindingChangeKind::Resolved);
+        assert_eq!(states(&board), [FindingState::Resolved]);
+        assert!(board.settle("c", "f").is_none(), "it is resolved already");
+        board.snapshot_stored(&board.findings());
+
+        // The section goes on naming it as it was.
+        assert!(board.post(vec![posted(2, vec![seen(3, 10)])]).is_empty() && board.findings().is_empty());
+        assert_eq!(kinds(&board.post(vec![posted(3, vec![seen(4, 20)])])), [FindingChangeKind::Opened]);
+        assert_eq!(states(&board), [FindingState::Opened]);
+
+        // The same across a restart, and when the collector itself says that it is over.
+        let mut board = Board::new([("c".into(), "f".to_owned())]);
+        board.restore(posted(3, vec![seen(4, 20)]));
+        board.restore_settled("c", &seen(4, 20));
+        assert!(board.findings().is_empty() && board.post(vec![posted(4, vec![seen(4, 20)])]).is_empty());
+        assert!(board.post(vec![posted(5, vec![])]).is_empty(), "it was resolved already");
+        assert_eq!(kinds(&board.post(vec![posted(6, vec![seen(4, 20)])])), [FindingChangeKind::Opened]);
     }
 
     #[test]

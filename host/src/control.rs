@@ -70,6 +70,17 @@ pub enum Request {
     },
     /// Apply retention now.
     Prune,
+    /// Resolve a finding by hand.
+    FindingResolve {
+        /// Whose it is.
+        collector: String,
+        /// Which.
+        fingerprint: String,
+        /// Who asks.
+        by: String,
+        /// What for.
+        why: Option<String>,
+    },
     /// Tell nobody of some alerts for a while.
     Silence {
         /// Of which: `rule=clock-drift`.

@@ -65,6 +65,9 @@ pub fn recall(
             carry,
         });
     }
+    for (collector, finding) in &loaded.settled {
+        board.restore_settled(collector, finding);
+    }
     let last_snapshot = loaded.last_snapshot.map(|entry| {
         let at =
             Moment { wall: entry.captured_at, boottime_ns: entry.boottime_ns, boot_id: entry.boot_id.as_str().into() };

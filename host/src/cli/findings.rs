@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{Failure, Places, events, list, output, place};
+use super::writer::{self, Writer};
+use super::{Failure, Place, Places, events, keep, list, output, place};
 use crate::clock;
-use crate::model::{Finding, Severity, Wall};
-use crate::store::{HandResolution, MAX_ROWS, NumberedEvent, Reader, Span};
+use crate::control::{Answer, Request};
+use crate::model::{Event, EventKind, EventSeverity, Finding, Severity, Wall};
+use crate::store::{Batch, HandResolution, MAX_ROWS, NumberedEvent, Reader, Span, StoredFinding};
 
 /// Of how many events `show` tells.
 const EVENTS_SHOWN: usize = 20;
@@ -31,6 +33,14 @@ enum Command {
         /// Its fingerprint, or the beginning of it
         fingerprint: String,
     },
+    /// Resolve one by hand: it stays resolved until it is seen again
+    Resolve {
+        /// Its fingerprint, or the beginning of it
+        fingerprint: String,
+        /// What for
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
 }
 
 /// A finding as the commands show it.
@@ -49,8 +59,10 @@ struct Row {
 
 pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let reader = list::open_history(&place::paths(places)?.data_dir)?;
-    if let Some(Command::Show { fingerprint }) = &arguments.command {
-        return show(places, &reader, fingerprint);
+    match &arguments.command {
+        Some(Command::Show { fingerprint }) => return show(places, &reader, fingerprint),
+        Some(Command::Resolve { fingerprint, why }) => return resolve(places, &reader, fingerprint, why.clone()),
+        None => {}
     }
     let since = if arguments.all { Wall(i64::MIN) } else { Wall(i64::MAX) };
     let rows = in_order(rows(&reader, since)?);
@@ -125,6 +137,55 @@ fn show(places: &Places, reader: &Reader, wanted: &str) -> Result<ExitCode, Fail
         output::print_json(&document);
     } else {
         page(&row, &events);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn resolve(places: &Places, reader: &Reader, wanted: &str, why: Option<String>) -> Result<ExitCode, Failure> {
+    let row = chosen(in_order(rows(reader, Wall(i64::MIN))?), wanted)?;
+    let title = output::escaped(&row.finding.title);
+    if !row.open {
+        return Err(Failure::new(format!("`{}` is resolved already: {title}", row.finding.fingerprint)));
+    }
+    let place = Place::find(places)?;
+    let (collector, by) = (row.collector.clone(), writer::who());
+    let message = match writer::open(&place)? {
+        Writer::Daemon(socket) => {
+            let fingerprint = row.finding.fingerprint.clone();
+            match writer::ask(&socket, &Request::FindingResolve { collector, fingerprint, by, why })? {
+                Answer::Done { message } => message,
+                _ => return Err(Failure::new("the daemon answered something else")),
+            }
+        }
+        Writer::Here(mut store, clock) => {
+            let clean = keep::cleaner(&place)?;
+            let at = clock.now().wall;
+            let by_hand = Some(HandResolution { by: clean(&by), why: why.as_deref().map(clean), at });
+            let message = format!("resolved: {}", row.finding.title);
+            let stored = StoredFinding {
+                collector,
+                opened_at: row.opened_at,
+                resolved_at: Some(at),
+                by_hand,
+                finding: Finding { resolved: true, ..row.finding.clone() },
+            };
+            let event = Event {
+                timestamp: at,
+                event_type: EventKind::Anomaly,
+                severity: EventSeverity::Info,
+                message: message.clone(),
+                data: serde_json::json!({"collector": row.collector, "fingerprint": row.finding.fingerprint}),
+            };
+            store.record(&Batch { durable: true, findings: vec![stored], events: vec![event], ..Batch::default() })?;
+            message
+        }
+    };
+    if places.json {
+        output::print_json(&serde_json::json!({
+            "collector": row.collector, "fingerprint": row.finding.fingerprint, "message": message,
+        }));
+    } else {
+        output::line(output::escaped(&message));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use super::Daemon;
+use super::requests::{Asker, Later};
 use crate::board::{FindingChange, FindingChangeKind};
 use crate::collect::health_finding;
+use crate::control::Answer;
 use crate::model::{CallOutcome, CollectorHealth, EventKind, EventSeverity, Finding, Moment, Severity};
-use crate::store::{Batch, StoredFinding};
+use crate::store::{Batch, HandResolution, StoredFinding};
 
 impl Daemon {
     /// Records what became of findings, and tells of it.
@@ -46,6 +48,36 @@ impl Daemon {
                 finding: finding.clone(),
             });
         }
+    }
+
+    /// Somebody resolves a finding by hand: it stays so until it is seen again.
+    pub(super) fn resolve_finding(
+        &mut self,
+        collector: &str,
+        fingerprint: &str,
+        by: &str,
+        why: Option<&str>,
+        asker: Asker,
+        now: &Moment,
+    ) {
+        let answer = Later::new(asker);
+        let Some(change) = self.board.settle(collector, fingerprint) else {
+            let name = self.clean(&format!("{collector}/{fingerprint}"));
+            return answer.give(Err(format!("there is no open finding `{name}`")));
+        };
+        let (by, why) = (self.clean(by), why.map(|why| self.clean(why)));
+        let mut batch = Batch::default();
+        self.findings_changed(&mut batch, std::slice::from_ref(&change), now);
+        batch.durable = true;
+        for stored in &mut batch.findings {
+            stored.by_hand = Some(HandResolution { by: by.clone(), why: why.clone(), at: now.wall });
+        }
+        self.recorder.audit(
+            "resolve",
+            json!({"collector": collector, "fingerprint": change.finding.fingerprint, "by": by, "why": why}),
+        );
+        let message = format!("resolved: {}", change.finding.title);
+        self.recorder.record_then(batch, move || answer.give(Ok(Answer::Done { message })));
     }
 
     /// A collector that was refused or put into quarantine is a finding until it works again.

@@ -148,6 +148,9 @@ impl Daemon {
                     answer.give(result.map(|had| Answer::Done { message: message(had) }));
                 });
             }
+            Request::FindingResolve { collector, fingerprint, by, why } => {
+                return self.resolve_finding(&collector, &fingerprint, &by, why.as_deref(), asker, now);
+            }
             Request::Silence { matchers, seconds, by, why } => {
                 return self.silence(&matchers, seconds, &by, why, asker, now);
             }

@@ -15,7 +15,7 @@ use super::database::int;
 use super::rolled::RolledStandings;
 use super::rollup::{self, BeatSummary, Summary};
 use super::samples;
-use crate::model::{Attributes, BeatTime, Event, Heartbeat, Moment, Reading, Section, Standing, Wall};
+use crate::model::{Attributes, BeatTime, Event, Finding, Heartbeat, Moment, Reading, Section, Standing, Wall};
 
 /// The most rows that one question answers.
 pub const MAX_ROWS: u64 = 1_000_000;
@@ -119,6 +119,12 @@ pub(super) fn findings(db: &Connection, since: Wall) -> rusqlite::Result<Vec<Sto
             finding: json_column(row, 4)?,
         })
     })
+}
+
+/// Findings that somebody has resolved by hand and that were not seen again.
+pub(super) fn settled(db: &Connection) -> rusqlite::Result<Vec<(String, Finding)>> {
+    let query = "SELECT collector, finding FROM findings WHERE by_hand IS NOT NULL AND resolved_at IS NOT NULL";
+    rows(db, query, [], |row| Ok((row.get(0)?, json_column(row, 1)?)))
 }
 
 /// The documents of all namespaces.

@@ -21,6 +21,8 @@ pub struct Loaded {
     pub healths: Vec<CollectorHealth>,
     /// Findings that are open, and those that were resolved since the last snapshot.
     pub findings: Vec<StoredFinding>,
+    /// Findings that somebody has resolved by hand, by their collectors.
+    pub settled: Vec<(String, Finding)>,
     /// The documents, but for healths.
     pub documents: Vec<Document>,
     /// The last heartbeat.
@@ -45,6 +47,7 @@ impl ExclusiveStore {
                 states: history::states(&self.db)?,
                 healths,
                 findings: history::findings(&self.db, since)?,
+                settled: history::settled(&self.db)?,
                 documents,
                 last_heartbeat: history::last_heartbeat(&self.db)?,
                 last_snapshot: self.newest.clone(),

@@ -4,12 +4,15 @@ use std::cmp::Reverse;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
+use super::snapshots::Why;
 use super::{CURSOR, LIMIT, Page};
-use crate::api::operation::{Answered, Ask, Does, Operation, schema_of};
+use crate::api::operation::{Answered, Ask, Does, Doing, Operation, schema_of};
 use crate::api::problem::Problem;
 use crate::api::query::{Kind, Param, cursor};
 use crate::api::reply::Reply;
+use crate::control::Request;
 use crate::model::{Finding, Scope, Severity, Wall};
 use crate::store::{HandResolution, Reader, StoredFinding};
 
@@ -47,6 +50,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body: None,
         answer: Answered::Json(schema_of::<Row>),
         does: Does::Read(one),
+    },
+    Operation {
+        method: "POST",
+        path: "/api/v1/findings/{collector}/{fingerprint}/resolve",
+        scope: Some(Scope::Operate),
+        summary: "Resolves a finding by hand: it stays resolved until it is seen again",
+        params: &[],
+        body: Some(schema_of::<Why>),
+        answer: Answered::Json(schema_of::<super::Done>),
+        does: Does::Order(resolve),
     },
 ];
 
@@ -101,6 +114,15 @@ impl Row {
             fingerprint: self.finding.fingerprint.clone(),
         }
     }
+}
+
+fn resolve(ask: Ask, json: Json) -> Doing {
+    Box::pin(async move {
+        let why = Why::of(json)?;
+        let (collector, fingerprint) = (ask.path("collector").to_owned(), ask.path("fingerprint").to_owned());
+        let by = ask.caller.who.clone();
+        super::done(&ask, Request::FindingResolve { collector, fingerprint, by, why }).await
+    })
 }
 
 fn list(ask: &Ask, reader: &Reader) -> Result<Reply, Problem> {

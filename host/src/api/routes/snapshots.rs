@@ -204,7 +204,7 @@ impl Why {
     }
 }
 
-fn not_too_long(text: Option<&str>, name: &str) -> Result<(), Problem> {
+pub(super) fn not_too_long(text: Option<&str>, name: &str) -> Result<(), Problem> {
     if text.is_some_and(|text| text.chars().count() > MAX_REASON_CHARS) {
         let detail = format!("`{name}` may have {MAX_REASON_CHARS} characters");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_body", detail));

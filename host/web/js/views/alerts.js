@@ -6,7 +6,7 @@ import * as f from "../format.js";
 import { badge } from "../states.js";
 import { askFor, empty, every, facts, head, meter, offered, order, panel, table, when } from "../ui.js";
 
-const FOR = [["1h", "1 hour"], ["4h", "4 hours"], ["24h", "1 day"], ["72h", "3 days"], ["168h", "1 week"]];
+const FOR = [["3600", "1 hour"], ["14400", "4 hours"], ["86400", "1 day"], ["259200", "3 days"], ["604800", "1 week"]];
 
 export function view(context) {
   const { live } = context;
@@ -39,8 +39,8 @@ function item(alert, context) {
     const said = await askFor("Silence this alert", { text: alert.summary, does: "Silence it", fields: [{ name: "duration", label: "For how long", options: FOR }, { name: "why", label: "Why", maxlength: "500" }] });
     if (!said) return;
     const labels = { ...(alert.subject ?? {}), rule: alert.rule };
-    const matchers = Object.entries(labels).map(([label, value]) => ({ label, operator: "=", value: String(value) }));
-    if (await order(silence, async () => (await post("/silences", { matchers, duration: said.duration, why: said.why || null })) ?? true, "silenced")) live.refreshAlerts();
+    const matchers = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+    if (await order(silence, async () => (await post("/silences", { matchers, seconds: Number(said.duration), why: said.why || null })) ?? true, "silenced")) live.refreshAlerts();
   });
   return h("li", { "data-state": alert.state },
     h("div", { class: "top" }, badge(alert.state), badge(alert.severity), silenced && badge("silenced"), alert.inhibited_by?.length > 0 && h("span", { class: "tag" }, "follows from another"),
