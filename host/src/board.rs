@@ -298,7 +298,8 @@ impl Board {
             .flat_map(|place| open_in(&place.posted).map(move |finding| (&place.posted.collector, finding)));
         let of_host =
             self.of_host.iter().flat_map(|(source, findings)| findings.iter().map(move |finding| (source, finding)));
-        let unsettled = of_collectors.chain(of_host).filter(|(collector, finding)| !self.is_settled(collector, finding));
+        let unsettled =
+            of_collectors.chain(of_host).filter(|(collector, finding)| !self.is_settled(collector, finding));
         let open = unsettled.map(|(collector, finding)| {
             let key = (Arc::clone(collector), finding.fingerprint.clone());
             let state = if self.in_last_snapshot.contains(&key) { FindingState::Open } else { FindingState::Opened };

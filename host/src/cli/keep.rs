@@ -75,7 +75,7 @@ fn resolve(place: &Place, name: &str) -> Result<SnapshotId, Failure> {
 }
 
 /// The daemon cleans what it is told with its own rules; a command that writes itself does it with these.
-pub(crate) pub(crate) fn cleaner(place: &Place) -> Result<impl Fn(&str) -> String + use<>, Failure> {
+pub(crate) fn cleaner(place: &Place) -> Result<impl Fn(&str) -> String + use<>, Failure> {
     let settings = wiring::sanitizer_settings(&place.loaded.config.sanitize);
     let sanitizer = Sanitizer::new(&settings)
         .map_err(|faults| Failure::new(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;

@@ -100,8 +100,9 @@ pub(crate) fn run(places: &Places, arguments: &Arguments) -> Result<ExitCode, Fa
             }
             let config = &place.loaded.config.backup;
             let directory = wiring::backup_directory(config, store.directory().path());
+            let published = place.loaded.config.publish.dir.as_deref();
             let (report, lines) =
-                sweep_for_purge(&order, &pattern, purged, config, &directory, now).map_err(Failure::new)?;
+                sweep_for_purge(&order, &pattern, purged, config, &directory, published, now).map_err(Failure::new)?;
             for (operation, data) in lines {
                 store.audit(clock.now().wall, operation, data, true)?;
             }

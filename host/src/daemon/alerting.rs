@@ -164,6 +164,14 @@ impl Daemon {
         let speaks = !transitions.is_empty();
         for transition in transitions {
             batch.durable |= transition.kind != TransitionKind::Pending;
+            let key = format!("alert:{}", transition.alert.id);
+            match transition.kind {
+                TransitionKind::Fired if transition.alert.severity >= AlertSeverity::Medium => {
+                    self.episode_begins(&key, &format!("alert {} fires", transition.alert.id), now);
+                }
+                TransitionKind::Resolved => self.episode_ends(&key),
+                TransitionKind::Fired | TransitionKind::Pending => {}
+            }
             batch.events.extend(self.event_of(&transition, now));
         }
         if speaks {

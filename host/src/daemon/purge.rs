@@ -13,8 +13,9 @@ use crate::backup::{self, Fate, Keys, Purge, Recipient};
 use crate::chain::chain;
 use crate::config;
 use crate::control::{Answer, PurgeOrder, PurgeReport, PurgedBackup};
+use crate::derived;
 use crate::model::{Event, EventKind, EventSeverity, Wall};
-use crate::store::{Batch, Purged};
+use crate::store::{Batch, Purged, purge_derived};
 use crate::wiring;
 
 /// A pattern may cost so many bytes when it is compiled.
@@ -68,6 +69,7 @@ impl Daemon {
         }
         let config = self.machinery.config.backup.clone();
         let directory = wiring::backup_directory(&config, &self.recorder.data_dir);
+        let published = self.machinery.config.publish.dir.clone();
         let (auditor, inbox) = (self.recorder.auditor(), self.inbox.clone());
         let runtime = tokio::runtime::Handle::current();
         let (ids, by, why, dry_run) = (order.ids.clone(), order.by.clone(), order.why.clone(), order.dry_run);
@@ -97,7 +99,7 @@ impl Daemon {
                 }
                 Ok(purged) => {
                     runtime.spawn_blocking(move || {
-                        let report = sweep(&order, &pattern, purged, &config, &directory, now);
+                        let report = sweep(&order, &pattern, purged, &config, &directory, published.as_deref(), now);
                         for (file, fate) in report.iter().flat_map(|(_, lines)| lines) {
                             auditor.line(file, fate.clone());
                         }
@@ -132,6 +134,7 @@ pub(crate) fn sweep(
     purged: Purged,
     config: &config::Backup,
     directory: &Path,
+    published: Option<&Path>,
     now: Wall,
 ) -> Result<(PurgeReport, Lines), String> {
     let keys = order.identity.as_deref().map(Keys::read).transpose().map_err(|error| chain(&error))?;
@@ -155,7 +158,12 @@ pub(crate) fn sweep(
         rows: purged.rows,
         marks: purged.marks,
         set_aside: purged.set_aside,
-        published: Vec::new(),
+        published: match published {
+            Some(directory) if pattern.is_some() => {
+                purge_derived(directory, derived::FILES, &holds, order.dry_run).map_err(|error| chain(&error))?
+            }
+            _ => Vec::new(),
+        },
         backups: Vec::new(),
         left: purged.left,
     };

@@ -14,6 +14,13 @@ use crate::model::{Heartbeat, Wall};
 use crate::publish::{Next, Publisher, Subscription, What};
 use crate::store::{Filter, Folder, NumberedEvent, Reader, Readers, Source, Span, StoreError};
 
+const HEARTBEAT_STATE: &str = "heartbeat-state.json";
+const SNAPSHOT_STATE: &str = "snapshot-state.json";
+const LOG: &str = "events.log";
+
+/// What is written into the directory: the beginnings of the names, since logs are rotated.
+pub const FILES: &[&str] = &[HEARTBEAT_STATE, SNAPSHOT_STATE, LOG];
+
 /// Events in a state file, as the original has it.
 const EVENTS: usize = 1_000;
 /// Snapshots in a state file, the newest: as many as the original kept.
@@ -153,7 +160,7 @@ impl Files {
         if let Some(beat) = &self.beat {
             let text = original::heartbeat_state(beat, events());
             folder
-                .replace_derived("heartbeat-state.json", text.as_bytes(), self.settings.readers)
+                .replace_derived(HEARTBEAT_STATE, text.as_bytes(), self.settings.readers)
                 .map_err(|error| chain(&error))?;
         }
         if self.snapshots_changed {
@@ -161,7 +168,7 @@ impl Files {
             let now = self.beat.as_ref().map_or(Wall(0), |beat| beat.at);
             let text = original::snapshot_state(&entries, now, events());
             folder
-                .replace_derived("snapshot-state.json", text.as_bytes(), self.settings.readers)
+                .replace_derived(SNAPSHOT_STATE, text.as_bytes(), self.settings.readers)
                 .map_err(|error| chain(&error))?;
             self.snapshots_changed = false;
         }
@@ -194,7 +201,7 @@ impl Files {
         }
         if !lines.is_empty() {
             folder
-                .append_derived("events.log", lines.as_bytes(), self.settings.readers, LOG_BYTES, LOGS)
+                .append_derived(LOG, lines.as_bytes(), self.settings.readers, LOG_BYTES, LOGS)
                 .map_err(|error| crate::chain::chain(&error))?;
             self.logged = self.events.back().map_or(self.logged, |(event, _)| event.id);
         }

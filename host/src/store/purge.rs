@@ -217,9 +217,15 @@ fn holds_in_value(value: &serde_json::Value, holds: &dyn Fn(&str) -> bool) -> bo
     }
 }
 
-/// Takes it out of files of other programs' making, which are derived and written anew: of a log the lines go, any
-/// other file goes as a whole. Links are not followed. Says which files were changed.
-pub fn purge_derived(directory: &Path, holds: &dyn Fn(&str) -> bool, dry_run: bool) -> Result<Vec<String>, StoreError> {
+/// Takes it out of published files, which are derived and written anew: of a log the lines go, any other file goes as a
+/// whole. Only files whose names begin with one of `ours` are looked at: the directory may be shared with others. Links
+/// are not followed. Says which files were changed.
+pub fn purge_derived(
+    directory: &Path,
+    ours: &[&str],
+    holds: &dyn Fn(&str) -> bool,
+    dry_run: bool,
+) -> Result<Vec<String>, StoreError> {
     let folder = match Folder::open(directory) {
         Ok(folder) => folder,
         Err(error) if error.is_not_found() => return Ok(Vec::new()),
@@ -227,7 +233,7 @@ pub fn purge_derived(directory: &Path, holds: &dyn Fn(&str) -> bool, dry_run: bo
     };
     let mut changed = Vec::new();
     for name in folder.names()? {
-        if folder.size_of(&name)?.is_none() {
+        if !ours.iter().any(|own| name.starts_with(own)) || folder.size_of(&name)?.is_none() {
             continue;
         }
         let bytes = folder.read(&name, MAX_DERIVED_BYTES)?;
@@ -254,4 +260,32 @@ const MAX_DERIVED_BYTES: u64 = 256 << 20;
 
 fn reason_of(why: &str) -> String {
     format!("purge: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "files of others in a test's own directory")]
+    fn published_files_are_purged_and_those_of_others_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("events.log"), "{\"message\":\"a\"}\n{\"message\":\"hunter2\"}\n{\"message\":\"b\"}\n").unwrap();
+        fs::write(path("heartbeat-state.json"), "{\"reason\":\"hunter2\"}").unwrap();
+        fs::write(path("snapshot-state.json"), "{}").unwrap();
+        fs::write(path("relay-state.json"), "{\"of\":\"hunter2\"}").unwrap();
+        let ours = ["heartbeat-state.json", "snapshot-state.json", "events.log"];
+        let holds = |text: &str| text.contains("hunter2");
+        let expected = ["events.log".to_owned(), "heartbeat-state.json".to_owned()];
+        assert_eq!(purge_derived(directory.path(), &ours, &holds, true).unwrap(), expected);
+        assert!(path("heartbeat-state.json").exists(), "a dry run changes nothing");
+        assert_eq!(purge_derived(directory.path(), &ours, &holds, false).unwrap(), expected);
+        assert_eq!(fs::read_to_string(path("events.log")).unwrap(), "{\"message\":\"a\"}\n{\"message\":\"b\"}\n");
+        assert!(!path("heartbeat-state.json").exists() && path("snapshot-state.json").exists());
+        assert!(fs::read_to_string(path("relay-state.json")).unwrap().contains("hunter2"), "it is somebody else's");
+        assert!(purge_derived(&path("nowhere"), &ours, &holds, false).unwrap().is_empty());
+    }
 }

@@ -47,14 +47,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 /// The most matchers that one silence has: each narrows it, and an alert has no more labels than that.
-const MAX_MATCHERS: usize = 32;
+const MAX_MATCHERS: usize = 16;
 
 /// What is to be silent, and for how long.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewSilence {
     /// Of which alerts: all of `rule=disk-full`, `mount=~"/srv.*"` must hold.
-    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 500)))]
+    #[schemars(length(min = 1, max = 16), inner(length(min = 1, max = 1024)))]
     matchers: Vec<String>,
     /// For how long, in seconds: up to 366 days.
     #[schemars(range(min = 1, max = 31_622_400))]
