@@ -8,7 +8,7 @@ use super::database::refused;
 use super::error::StoreError;
 use super::exclusive::ExclusiveStore;
 use super::history;
-use crate::model::{CollectorHealth, Heartbeat, Wall};
+use crate::model::{CollectorHealth, Finding, Heartbeat, Wall};
 
 /// Everything that ghostd had in mind when it was last left.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -117,6 +117,7 @@ fn what_is_recorded_is_loaded_after_a_restart() {
         states: vec![state(&[("b", "3")])],
         healths: vec![health("metric")],
         findings: vec![finding("one", None), finding("two", Some(START))],
+        settled: Vec::new(),
         documents: vec![probe(START, json!({ "ms": 1.5 }))],
         last_heartbeat: Some(heartbeat(1, &at(5))),
         last_snapshot: None,
