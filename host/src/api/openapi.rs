@@ -128,7 +128,12 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Json {
 }
 
 fn operation_id(operation: &Operation) -> String {
-    let path = operation.path.trim_start_matches("/api/v1/").replace(['/', '{', '}', '.'], "_");
+    // `/metrics` for Prometheus is not `/api/v1/metrics`.
+    let path = match operation.path.strip_prefix("/api/v1/") {
+        Some(path) => path.to_owned(),
+        None => format!("root{}", operation.path),
+    };
+    let path = path.replace(['/', '{', '}', '.'], "_");
     let id = format!("{}_{path}", operation.method.to_ascii_lowercase());
     id.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
 }
