@@ -123,6 +123,12 @@ pub(super) async fn serve(
 fn admit(shared: &Shared, connection: &Connection, request: &mut Request) -> Result<Option<Caller>, Problem> {
     check_host(connection, request)?;
     check_origin(connection, request.headers())?;
+    // A body in chunks beside a length is how a request is smuggled past a proxy (RFC 9112, 6.1). No client of this API
+    // needs chunks, so none are taken; the connection ends with the answer.
+    if request.headers().contains_key(header::TRANSFER_ENCODING) {
+        let detail = "a body comes with its `Content-Length`, not in chunks";
+        return Err(Problem::new(StatusCode::LENGTH_REQUIRED, "chunks", detail).with(header::CONNECTION, "close"));
+    }
     let public = is_public(request.method(), request.uri().path());
     let caller = match caller_of(shared, connection, request.headers()) {
         Ok((caller, session)) => {
