@@ -19,8 +19,9 @@ use crate::store::{Batch, Document, Head, NumberedEvent, Points, Recorded, Store
 /// subscriber that is further behind has stopped reading, and its backlog is no reason to use more memory.
 const BEHIND: usize = 512;
 
-/// What is kept for those who come back: events, heartbeats and snapshots, some minutes of them.
-const KEPT: usize = 256;
+/// What is kept for those who come back: events, heartbeats and snapshots, some minutes of them. Whoever was away for
+/// longer is told of the gap and asks the store.
+const KEPT: usize = 64;
 
 /// A snapshot that is durable.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +38,7 @@ pub struct Stored {
     pub size_bytes: u64,
     /// What of it may be told elsewhere, so that nobody can take it back.
     pub head: Head,
-    /// The findings that it shows.
+    /// The findings that it shows; empty where it is published: they are in its file.
     pub shown: Vec<SnapshotFinding>,
 }
 

@@ -492,9 +492,9 @@ impl Work {
         if self.is_over("snapshot") {
             tracing::info!("Snapshots are stored again.");
         }
-        let stored = Stored { shown, ..stored };
+        // Its findings are in its file, and were published when they changed.
         self.publisher.snapshot(stored.clone());
-        Ok(stored)
+        Ok(Stored { shown, ..stored })
     }
 
     fn store_sealed(&mut self, sanitized: Sanitized, batch: &Batch) -> Result<Stored, RecordError> {
