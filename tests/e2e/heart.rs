@@ -45,6 +45,8 @@ fn targets_that_behave_badly_are_told_apart_and_delay_no_beat() {
         drop(stream);
     });
     let trickle = server(|mut stream| {
+        // An answer that comes before its question is another fault.
+        let _ = stream.read(&mut [0; 4096]);
         for byte in b"HTTP/1.1 200 OK\r\n".iter().cycle() {
             if stream.write_all(&[*byte]).is_err() {
                 return;

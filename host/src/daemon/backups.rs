@@ -14,8 +14,8 @@ use crate::model::{EventKind, EventSeverity, Moment, Wall};
 use crate::schedule::Schedule;
 use crate::wiring;
 
-/// After a start, and while there is nothing to back up yet.
-const SOON: Duration = Duration::from_secs(60);
+/// After a start, which has enough to do, and while there is nothing to back up yet.
+const SOON: Duration = Duration::from_secs(600);
 /// After one that failed: a disk that is full or a mount that is away is back sooner than tomorrow.
 const AGAIN_AFTER: Duration = Duration::from_secs(900);
 
