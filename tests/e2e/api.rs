@@ -148,7 +148,10 @@ fn everything_that_is_recorded_can_be_asked_for() {
     assert!(status["conditions"].as_array().unwrap().is_empty(), "{status:#}");
 
     // Pages: what is on one is not on the next, and all together are all.
-    let first = server.get("/api/v1/heartbeats?limit=2").is(200).json();
+    let first = until("some heartbeats are recorded", PATIENCE, || {
+        let page = server.get("/api/v1/heartbeats?limit=2").is(200).json();
+        (page["items"][1]["sequence"].as_u64() >= Some(4)).then_some(page)
+    });
     let next = first["next"].as_str().unwrap();
     let second = server.get(&format!("/api/v1/heartbeats?limit=2&cursor={next}")).is(200).json();
     let sequence = |page: &Json, at: usize| page["items"][at]["sequence"].as_u64().unwrap();
